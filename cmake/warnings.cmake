@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+# Flags every target gets, and the sanitizer presets.
+add_compile_options(-Wall -Wextra -Werror -Wno-unused-parameter -fstack-protector-strong -fno-omit-frame-pointer)
+# g++ 12 warns about code inside std::string it inlined itself (GCC bug 105651).
+add_compile_options(-Wno-restrict)
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  add_compile_options(-D_FORTIFY_SOURCE=2)
+endif()
+add_link_options(-Wl,-z,relro,-z,now)
+if(CLOISTER_SANITIZE STREQUAL "address")
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=address,undefined)
+elseif(CLOISTER_SANITIZE STREQUAL "thread")
+  add_compile_options(-fsanitize=thread)
+  add_link_options(-fsanitize=thread)
+endif()
+include_directories(${CMAKE_SOURCE_DIR})
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()

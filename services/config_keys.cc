@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/config_keys.h"
+
+namespace cloister::services {
+
+std::vector<ConfigKey> AllConfigKeys() {
+  return {
+      // Appliance.
+      {"appliance.name", std::string("cloister"), "name of this appliance in the audit log's origin"},
+      {"appliance.tenant", std::string("main"), "name of the organisation in the audit log's origin"},
+      {"appliance.region", std::string("local"), "region this node stands in"},
+      // Gateway.
+      {"gateway.listen", std::string("127.0.0.1:8443"), "address and port of HTTPS; empty: Unix socket only"},
+      {"gateway.question_bytes_max", int64_t{2048}, "bytes of a question", 16, 8192},
+      {"gateway.asks_concurrent_max", int64_t{8}, "asks under way at once; more get 429", 1, 1024},
+      // Embedding and generation.
+      {"models.directory", std::string(""), "folder of models; empty: the set-up's own"},
+      {"embedding.threads", int64_t{2}, "threads of the embedder", 1, 256},
+      {"generation.threads", int64_t{2}, "threads of the generator", 1, 256},
+      {"generation.candidates", int64_t{8}, "spans scored by the generator for one question", 0, 64},
+      // Retrieval.
+      {"retrieval.segment_documents", int64_t{2000}, "documents that make a new index segment", 1, 1000000},
+      // Ingest.
+      {"ingest.parse_seconds_max", int64_t{10}, "processor seconds one file may take to parse", 1, 600},
+      {"ingest.parse_memory_mib_max", int64_t{512}, "memory one file may take to parse", 64, 8192},
+      {"ingest.file_bytes_max", int64_t{32 * 1024 * 1024}, "bytes of one file", 1024, 33554432},
+      {"ingest.chunk_tokens", int64_t{200}, "tokens a chunk aims at", 32, 400},
+  };
+}
+
+}  // namespace cloister::services
