@@ -21,10 +21,12 @@ struct CertificateAndKey {
 // Issues the certificates of one run of the appliance. Its private key lives in memory only.
 class CertificateAuthority {
  public:
-  // Errors: kInternal (OpenSSL).
+  // `common_name` has 1 to 64 bytes, `lifetime` at most 20 years.
+  // Errors: kInvalidArgument, kInternal (OpenSSL).
   static StatusOr<CertificateAuthority> New(std::string_view common_name, std::chrono::hours lifetime);
   const std::string& certificate_pem() const { return own_.certificate_pem; }
   // A leaf for client and server use with one DNS name as its identity.
+  // Errors: kInvalidArgument (not a DNS name, lifetime), kInternal (OpenSSL).
   StatusOr<CertificateAndKey> Issue(std::string_view dns_name, std::chrono::hours lifetime) const;
 
  private:
@@ -32,7 +34,8 @@ class CertificateAuthority {
   CertificateAndKey own_;
 };
 
-// For the HTTPS listener: DNS names and IP addresses as subject alternative names.
+// For the HTTPS listener: DNS names and IP addresses as subject alternative names, at least one in all.
+// Errors: kInvalidArgument (a malformed name or address, lifetime), kInternal (OpenSSL).
 StatusOr<CertificateAndKey> SelfSignedCertificate(const std::vector<std::string>& dns_names,
                                                   const std::vector<std::string>& ip_addresses,
                                                   std::chrono::hours lifetime);
