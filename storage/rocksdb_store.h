@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// KvStore on RocksDB: synced batches with a commit sequence of our own, checked at open. Does not seal values (see
+// storage/sealed_store.h) and does not encrypt its files; the seam for that is in Open. Its log names neither
+// keys nor column families.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/id.h"
+#include "storage/kv_store.h"
+
+namespace cloister::storage {
+
+struct RocksDbStoreOptions {
+  std::filesystem::path directory;           // Made with mode 0700 when absent. One process at a time.
+  std::vector<std::string> column_families;  // Made when absent. "meta" and "default" are taken.
+  size_t write_buffer_bytes = 16 * 1024 * 1024;
+  size_t block_cache_bytes = 32 * 1024 * 1024;
+};
+
+// How many waiting batches one synced write may carry, and their bytes.
+constexpr size_t kGroupCommitBatchesMax = 256;
+constexpr size_t kGroupCommitBytesMax = 32 * 1024 * 1024;
+
+// Thread-safe. Concurrent writes share one fsync. Naming an unknown column family is a programmer error (CHECKed).
+class RocksDbStore final : public KvStore {
+ public:
+  // Recovers what a crash left behind; a torn last record that was never acknowledged is dropped.
+  // Errors: kFailedPrecondition (another process has it open, or a newer version wrote it), kDataLoss (damaged, or
+  // an acknowledged batch is missing; the message says what to do), kResourceExhausted (disk full), kUnavailable.
+  static StatusOr<std::unique_ptr<RocksDbStore>> Open(const RocksDbStoreOptions& options);
+  ~RocksDbStore() override;
+  Status Write(const WriteBatch& batch) override;
+  std::unique_ptr<Snapshot> GetSnapshot() const override;
+  uint64_t CommitSequence() const override;
+  // Random, made with the database; sealed records are bound to it.
+  const DatabaseId& database_id() const;
+  // Moves what is in memory to table files. For maintenance and tests; a Write is durable without it.
+  Status Flush();
+
+ private:
+  class Impl;
+  explicit RocksDbStore(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace cloister::storage
