@@ -8,6 +8,10 @@
 #include <cctype>
 #include <numeric>
 
+// Debian's shared library has only the throwing parser, so the header's own is compiled here.
+#undef TOML_HEADER_ONLY
+#undef TOML_SHARED_LIB
+#define TOML_HEADER_ONLY 1
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
