@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "common/status.h"
 #include "crypto/secret.h"
@@ -20,11 +21,14 @@ struct RpcCredentials {
 };
 
 // The DNS name that carries an identity: "<identity>.cloister.internal".
+constexpr std::string_view kDnsSuffix = ".cloister.internal";
 std::string DnsNameOf(std::string_view identity);
 
-// Wire form for the inherited pipe: both ends are the same build, so it has no version.
+// Wire form for the inherited pipe: both ends are the same build, so it has no version. Holds the private key: the
+// caller wipes it.
 std::string SerialiseCredentials(const RpcCredentials& credentials);
-// Reads until end of file and closes nothing. Errors: kFailedPrecondition (malformed), kUnavailable.
+// Reads until end of file and closes nothing. Errors: kFailedPrecondition (malformed), kResourceExhausted (more than
+// any credentials have), kUnavailable.
 StatusOr<RpcCredentials> ReadCredentials(int fd);
 
 }  // namespace cloister::services

@@ -21,18 +21,23 @@ struct MethodRule {
   std::vector<std::string> identities;  // {"retrieval", "audit"}
 };
 
+// sockaddr_un has 108 bytes; the rest is reserve for a temporary name beside it.
+constexpr size_t kSocketPathBytesMax = 100;
+constexpr int kMessageBytesMax = 96 * 1024 * 1024;
+
 struct RpcServerOptions {
-  std::filesystem::path socket;         // Replaced when stale; mode 0600. At most 100 bytes long.
-  std::vector<MethodRule> rules;        // Health checks are allowed to "supervisor" and "gateway" without one.
+  std::filesystem::path socket;         // Replaced when stale; mode 0600. At most kSocketPathBytesMax long.
+  std::vector<MethodRule> rules;        // Health checks are allowed to every identity without one.
   std::vector<grpc::Service*> services; // Not owned; must outlive the server.
-  int message_bytes_max = 96 * 1024 * 1024;
+  int message_bytes_max = kMessageBytesMax;
   int threads_max = 64;                 // Concurrent calls; more get RESOURCE_EXHAUSTED.
 };
 
 class RpcServer {
  public:
   // The rules are checked before any handler runs, from the certificate of the caller.
-  // Errors: kInvalidArgument (path too long), kUnavailable (cannot listen).
+  // Errors: kInvalidArgument (path too long), kUnavailable (cannot listen), kFailedPrecondition (another process
+  // listens there, or something that is no socket is in the way).
   static StatusOr<std::unique_ptr<RpcServer>> Start(const RpcCredentials& credentials, RpcServerOptions options);
   ~RpcServer();
   // grpc.health.v1 for "" answers SERVING once set.
