@@ -26,8 +26,10 @@ constexpr std::chrono::seconds kShutdownGrace{5};
 constexpr std::string_view kHealthCheck = "/grpc.health.v1.Health/Check";
 // Streams one connection may have open; more wait in the client. A bound on what one peer can pile up.
 constexpr int kStreamsPerConnectionMax = 1024;
-// Memory gRPC may hold for messages on their way, in messages of the largest size.
+// Memory gRPC may hold for messages on their way, in messages of the largest size, and the least that connections
+// need: below it gRPC slows to a crawl.
 constexpr size_t kMessagesInMemoryMax = 8;
+constexpr size_t kMemoryBytesMin = 64 * 1024 * 1024;
 
 // Certificates of this appliance carry exactly one name; anything else is nobody.
 std::string IdentityOf(const grpc::AuthContext& context) {
@@ -144,7 +146,7 @@ StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const RpcCredentials& cred
   state->socket = options.socket;
   grpc::ResourceQuota quota("cloister");
   quota.SetMaxThreads(options.threads_max);
-  quota.Resize(kMessagesInMemoryMax * static_cast<size_t>(options.message_bytes_max));
+  quota.Resize(std::max(kMemoryBytesMin, kMessagesInMemoryMax * static_cast<size_t>(options.message_bytes_max)));
   grpc::ServerBuilder builder;
   builder.AddListeningPort("unix:" + std::filesystem::absolute(options.socket).string(),
                            MutualTls(credentials, options.rules));
