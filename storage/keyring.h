@@ -20,10 +20,10 @@
 namespace cloister::storage {
 
 constexpr size_t kKeyringKeysMax = 4'000'000;
-constexpr size_t kOwnerBytesMax = 64;
-constexpr size_t kKeyNameBytesMax = 64;  // Of [a-z0-9-].
+constexpr size_t kOwnerBytesMax = 64;    // Of [a-z0-9-], as names are.
+constexpr size_t kKeyNameBytesMax = 64;
 
-// Thread-safe. Each change rewrites the whole file (about 130 bytes a key) with fsync: batch the creation of keys.
+// Thread-safe. Each change rewrites the whole file (about 100 bytes a key) with fsync: batch the creation of keys.
 // Holds data keys wrapped; only the epoch key is in locked memory. One process at a time.
 class Keyring {
  public:

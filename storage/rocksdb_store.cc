@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/rocksdb_store.h"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/options.h>
+#include <rocksdb/slice.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_batch.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "common/bytes.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "crypto/random.h"
+#include "storage/acknowledged_file.h"
+
+namespace cloister::storage {
+namespace {
+
+constexpr std::string_view kMeta = "meta";
+constexpr std::string_view kFormatRow = "format";
+constexpr std::string_view kDatabaseIdRow = "database-id";
+constexpr std::string_view kSequenceRow = "sequence";
+constexpr uint32_t kFormat = 1;
+
+rocksdb::Slice ToSlice(std::string_view s) { return {s.data(), s.size()}; }
+std::string_view ToView(const rocksdb::Slice& s) { return {s.data(), s.size()}; }
+
+// RocksDB's messages name keys, files and column families, so none is passed on.
+Status FromRocksDb(const rocksdb::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  if (status.IsNotFound()) return NotFound("no such row");
+  if (status.IsCorruption()) {
+    return DataLoss("the database's own checksum or structure check failed; restore it from a backup");
+  }
+  if (status.IsNoSpace()) return ResourceExhausted("the disk is full; free space and start the service again");
+  return Unavailable("the database reported an input or output error; check the disk and start the service again");
+}
+
+// RocksDB's own log would be a file that quotes column families, keys and paths. What matters to an operator is that
+// it complained; the Status of the call that failed says the rest.
+class QuietLogger final : public rocksdb::Logger {
+ public:
+  QuietLogger() : rocksdb::Logger(rocksdb::InfoLogLevel::WARN_LEVEL) {}
+  using rocksdb::Logger::Logv;
+  void Logv(const char*, va_list) override {}
+  void Logv(const rocksdb::InfoLogLevel level, const char*, va_list) override {
+    if (level == rocksdb::InfoLogLevel::WARN_LEVEL) Log(LogLevel::kWarning, "storage.rocksdb_warning");
+    if (level == rocksdb::InfoLogLevel::ERROR_LEVEL || level == rocksdb::InfoLogLevel::FATAL_LEVEL) {
+      Log(LogLevel::kError, "storage.rocksdb_error");
+    }
+  }
+  void LogHeader(const char*, va_list) override {}
+};
+
+rocksdb::DBOptions DatabaseOptions() {
+  rocksdb::DBOptions options;
+  options.create_missing_column_families = true;
+  options.info_log = std::make_shared<QuietLogger>();
+  options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  options.stats_dump_period_sec = 0;
+  options.track_and_verify_wals_in_manifest = true;
+  // A torn tail is normal after kill -9, and kAbsoluteConsistency refuses it. kPointInTimeRecovery would drop all
+  // that follows a flipped byte in silence. What this mode may drop, the sequence check finds.
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  options.paranoid_checks = true;
+  options.max_open_files = 512;
+  options.max_background_jobs = 2;
+  options.max_total_wal_size = 128 * 1024 * 1024;
+  return options;
+}
+
+rocksdb::ColumnFamilyOptions FamilyOptions(const RocksDbStoreOptions& store,
+                                           const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = cache;
+  table.cache_index_and_filter_blocks = true;
+  rocksdb::ColumnFamilyOptions options;
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  options.write_buffer_size = store.write_buffer_bytes;
+  options.compression = rocksdb::kNoCompression;  // Sealed values do not compress.
+  options.memtable_protection_bytes_per_key = 8;
+  return options;
+}
+
+// The least key greater than every key that starts with `prefix`; empty when there is none.
+std::string AfterPrefix(std::string_view prefix) {
+  std::string out(prefix);
+  while (!out.empty() && out.back() == '\xff') out.pop_back();
+  if (!out.empty()) ++out.back();
+  return out;
+}
+
+std::string U64Bytes(uint64_t value) {
+  ByteWriter out;
+  out.U64(value);
+  return out.Take();
+}
+
+using Handles = std::map<std::string, rocksdb::ColumnFamilyHandle*, std::less<>>;
+
+rocksdb::ColumnFamilyHandle* HandleOf(const Handles& handles, std::string_view column_family) {
+  const auto it = handles.find(column_family);
+  CLOISTER_CHECK(it != handles.end());
+  return it->second;
+}
+
+class RocksDbSnapshot final : public Snapshot {
+ public:
+  RocksDbSnapshot(rocksdb::DB& db, const Handles& handles)
+      : db_(db), handles_(handles), snapshot_(db.GetSnapshot()) {}
+  ~RocksDbSnapshot() override { db_.ReleaseSnapshot(snapshot_); }
+
+  StatusOr<std::string> Get(std::string_view column_family, std::string_view key) const override {
+    std::string value;
+    const auto status = db_.Get(Options(), HandleOf(handles_, column_family), ToSlice(key), &value);
+    if (!status.ok()) return FromRocksDb(status);
+    return value;
+  }
+
+  Status Scan(std::string_view column_family, std::string_view prefix,
+              const std::function<bool(std::string_view, std::string_view)>& visit) const override {
+    rocksdb::ReadOptions options = Options();
+    const std::string end = AfterPrefix(prefix);
+    const rocksdb::Slice bound = ToSlice(end);
+    if (!end.empty()) options.iterate_upper_bound = &bound;
+    const std::unique_ptr<rocksdb::Iterator> it(
+        db_.NewIterator(options, HandleOf(handles_, column_family)));
+    for (it->Seek(ToSlice(prefix)); it->Valid() && it->key().starts_with(ToSlice(prefix)); it->Next()) {
+      if (!visit(ToView(it->key()), ToView(it->value()))) break;
+    }
+    return FromRocksDb(it->status());
+  }
+
+ private:
+  rocksdb::ReadOptions Options() const {
+    rocksdb::ReadOptions options;
+    options.verify_checksums = true;
+    options.snapshot = snapshot_;
+    return options;
+  }
+
+  rocksdb::DB& db_;
+  const Handles& handles_;
+  const rocksdb::Snapshot* snapshot_;
+};
+
+}  // namespace
+
+class RocksDbStore::Impl {
+ public:
+  explicit Impl(FileDescriptor lock) : lock_(std::move(lock)) {}
+  ~Impl();
+
+  Status OpenDatabase(const RocksDbStoreOptions& options, bool create);
+  // Reads or makes the rows of "meta" and compares them with what was acknowledged.
+  Status Check(const std::filesystem::path& acknowledged_path, const std::optional<Acknowledged>& acknowledged);
+
+  Status Write(const WriteBatch& batch);
+  std::unique_ptr<Snapshot> GetSnapshot() const { return std::make_unique<RocksDbSnapshot>(*db_, handles_); }
+  uint64_t CommitSequence() const {
+    std::lock_guard lock(mutex_);
+    return sequence_;
+  }
+  const DatabaseId& database_id() const { return database_; }
+  Status Flush();
+
+ private:
+  struct Waiting {
+    const WriteBatch* batch = nullptr;
+    bool done = false;
+    Status status;
+  };
+
+  Status MakeMeta();
+  Status WriteTogether(const std::vector<Waiting*>& group, uint64_t sequence);
+
+  const FileDescriptor lock_;
+  std::unique_ptr<rocksdb::DB> db_;
+  Handles handles_;
+  DatabaseId database_;
+  AcknowledgedFile acknowledged_;  // Touched by the writing thread only.
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Waiting*> queue_;
+  bool writing_ = false;
+  bool stopped_ = false;
+  uint64_t sequence_ = 0;
+};
+
+RocksDbStore::Impl::~Impl() {
+  if (db_ == nullptr) return;
+  for (const auto& [name, handle] : handles_) db_->DestroyColumnFamilyHandle(handle);
+  db_->Close();
+  if (acknowledged_.IsOpen()) acknowledged_.Sync().IgnoreError();  // Only the check would know less.
+}
+
+Status RocksDbStore::Impl::OpenDatabase(const RocksDbStoreOptions& options, bool create) {
+  const std::string path = (options.directory / "rocksdb").string();
+  // Encryption of WAL, SST and MANIFEST goes in here: db_options.env becomes an Env over our EncryptionProvider,
+  // after its key was checked (RocksDB shows a wrong one as damage) and torn `*.log` files shorter than the
+  // provider's prefix were removed (RocksDB aborts on them). Nothing above this function knows.
+  rocksdb::DBOptions db_options = DatabaseOptions();
+  db_options.create_if_missing = create;
+  std::vector<std::string> names;
+  if (!rocksdb::DB::ListColumnFamilies(db_options, path, &names).ok()) {
+    names = {rocksdb::kDefaultColumnFamilyName};  // A new database; a damaged one fails to open below.
+  }
+  names.emplace_back(kMeta);
+  names.insert(names.end(), options.column_families.begin(), options.column_families.end());
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+
+  const auto cache = rocksdb::NewLRUCache(options.block_cache_bytes);
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  for (const std::string& name : names) families.emplace_back(name, FamilyOptions(options, cache));
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* db = nullptr;
+  CLOISTER_RETURN_IF_ERROR(FromRocksDb(rocksdb::DB::Open(db_options, path, families, &handles, &db)));
+  db_.reset(db);
+  for (size_t i = 0; i < names.size(); ++i) handles_[names[i]] = handles[i];
+  return absl::OkStatus();
+}
+
+Status RocksDbStore::Impl::MakeMeta() {
+  database_ = crypto::RandomId<DatabaseId>();
+  rocksdb::WriteOptions options;
+  options.sync = true;
+  ByteWriter format;
+  format.U32(kFormat);
+  rocksdb::WriteBatch batch;
+  rocksdb::ColumnFamilyHandle* meta = HandleOf(handles_, kMeta);
+  for (const auto& [row, value] : {std::pair(kFormatRow, format.bytes()),
+                                   std::pair(kDatabaseIdRow, std::string(database_.bytes())),
+                                   std::pair(kSequenceRow, U64Bytes(0))}) {
+    CLOISTER_RETURN_IF_ERROR(FromRocksDb(batch.Put(meta, ToSlice(row), ToSlice(value))));
+  }
+  return FromRocksDb(db_->Write(options, &batch));
+}
+
+Status RocksDbStore::Impl::Check(const std::filesystem::path& acknowledged_path,
+                                 const std::optional<Acknowledged>& acknowledged) {
+  const auto snapshot = GetSnapshot();
+  const auto format = snapshot->Get(kMeta, kFormatRow);
+  if (format.status().code() == StatusCode::kNotFound && !acknowledged) {
+    // A crash may have come between the first open and this batch, so the row decides, not the folder.
+    CLOISTER_RETURN_IF_ERROR(MakeMeta());
+  } else {
+    const auto id = snapshot->Get(kMeta, kDatabaseIdRow);
+    const auto sequence = snapshot->Get(kMeta, kSequenceRow);
+    if (!format.ok() || !id.ok() || !sequence.ok()) {
+      return DataLoss("the database has lost its description; restore it from a backup");
+    }
+    ByteReader format_reader(*format);
+    const uint32_t version = format_reader.U32();
+    if (version != kFormat) {
+      return FailedPrecondition("the database has format " + std::to_string(version) +
+                                ", which this version does not know; use a newer one");
+    }
+    ByteReader sequence_reader(*sequence);
+    sequence_ = sequence_reader.U64();
+    CLOISTER_RETURN_IF_ERROR(sequence_reader.Finish("the database's sequence"));
+    const auto parsed = DatabaseId::FromBytes(*id);
+    if (!parsed.ok()) return DataLoss("the database has lost its description; restore it from a backup");
+    database_ = *parsed;
+    if (!acknowledged) Log(LogLevel::kWarning, "storage.opened_without_sequence_check");
+  }
+  if (acknowledged && acknowledged->database != database_) {
+    return DataLoss("the file 'acknowledged' belongs to another database; put back the database it stood beside, or "
+                    "remove the file when the exchange was meant");
+  }
+  if (acknowledged && acknowledged->sequence > sequence_) {
+    return DataLoss("the database ends at write " + std::to_string(sequence_) + ", but write " +
+                    std::to_string(acknowledged->sequence) +
+                    " was acknowledged; restore a newer copy, or remove the file 'acknowledged' to go on without "
+                    "the missing writes");
+  }
+  CLOISTER_ASSIGN_OR_RETURN(acknowledged_, AcknowledgedFile::Start(acknowledged_path, {database_, sequence_}));
+  return absl::OkStatus();
+}
+
+// Writers queue up; the first takes as many as fit, writes them as one synced batch, and answers for all.
+Status RocksDbStore::Impl::Write(const WriteBatch& batch) {
+  for (const WriteBatch::Operation& operation : batch.operations()) {
+    CLOISTER_CHECK(operation.column_family != kMeta);
+    HandleOf(handles_, operation.column_family);
+  }
+  Waiting own;
+  own.batch = &batch;
+  std::unique_lock lock(mutex_);
+  queue_.push_back(&own);
+  changed_.wait(lock, [&] { return own.done || (!writing_ && queue_.front() == &own); });
+  if (own.done) return own.status;
+
+  std::vector<Waiting*> group;
+  size_t bytes = 0;
+  while (!queue_.empty() && group.size() < kGroupCommitBatchesMax &&
+         (group.empty() || bytes + queue_.front()->batch->bytes() <= kGroupCommitBytesMax)) {
+    bytes += queue_.front()->batch->bytes();
+    group.push_back(queue_.front());
+    queue_.pop_front();
+  }
+  writing_ = true;
+  const bool stopped = stopped_;
+  const uint64_t sequence = sequence_ + group.size();
+  lock.unlock();
+  const Status status = stopped ? Unavailable("the store took no write since an earlier error; start the service again")
+                                : WriteTogether(group, sequence);
+  lock.lock();
+  writing_ = false;
+  if (status.ok()) {
+    sequence_ = sequence;
+  } else if (!stopped_) {
+    stopped_ = true;
+    LogStatus(LogLevel::kError, "storage.write_failed", status);
+  }
+  for (Waiting* waiting : group) {
+    waiting->status = status;
+    waiting->done = true;
+  }
+  changed_.notify_all();
+  return status;
+}
+
+Status RocksDbStore::Impl::WriteTogether(const std::vector<Waiting*>& group, uint64_t sequence) {
+  rocksdb::WriteBatch together;
+  rocksdb::Status status = together.Put(HandleOf(handles_, kMeta), ToSlice(kSequenceRow), U64Bytes(sequence));
+  for (const Waiting* waiting : group) {
+    for (const WriteBatch::Operation& operation : waiting->batch->operations()) {
+      if (!status.ok()) return FromRocksDb(status);
+      rocksdb::ColumnFamilyHandle* handle = HandleOf(handles_, operation.column_family);
+      status = operation.value ? together.Put(handle, operation.key, *operation.value)
+                               : together.Delete(handle, operation.key);
+    }
+  }
+  if (!status.ok()) return FromRocksDb(status);
+  rocksdb::WriteOptions options;
+  options.sync = true;
+  options.protection_bytes_per_key = 8;
+  CLOISTER_RETURN_IF_ERROR(FromRocksDb(db_->Write(options, &together)));
+  // The batch is durable and must be acknowledged whatever becomes of this: only the check would know less.
+  const Status noted = acknowledged_.Set(sequence);
+  if (!noted.ok()) LogStatus(LogLevel::kWarning, "storage.acknowledged_not_noted", noted);
+  return absl::OkStatus();
+}
+
+Status RocksDbStore::Impl::Flush() {
+  std::vector<rocksdb::ColumnFamilyHandle*> all;
+  for (const auto& [name, handle] : handles_) all.push_back(handle);
+  return FromRocksDb(db_->Flush(rocksdb::FlushOptions(), all));
+}
+
+RocksDbStore::RocksDbStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+RocksDbStore::~RocksDbStore() = default;
+
+StatusOr<std::unique_ptr<RocksDbStore>> RocksDbStore::Open(const RocksDbStoreOptions& options) {
+  for (const std::string& name : options.column_families) {
+    CLOISTER_CHECK(!name.empty() && name != kMeta && name != rocksdb::kDefaultColumnFamilyName);
+  }
+  CLOISTER_RETURN_IF_ERROR(Annotate(MakePrivateDirectory(options.directory), "database folder"));
+  auto lock = LockFile(options.directory / "lock");
+  if (lock.status().code() == StatusCode::kFailedPrecondition) {
+    return FailedPrecondition("another process has the database open; stop it first");
+  }
+  if (!lock.ok()) return lock.status();
+  const std::filesystem::path acknowledged_path = options.directory / "acknowledged";
+  CLOISTER_ASSIGN_OR_RETURN(const std::optional<Acknowledged> acknowledged,
+                            AcknowledgedFile::Read(acknowledged_path));
+  // Where a database was acknowledged once, a new empty one in its place would be a loss passed over.
+  std::error_code error;
+  if (acknowledged && !std::filesystem::exists(options.directory / "rocksdb" / "CURRENT", error)) {
+    return DataLoss("the database is missing from its folder; restore it from a backup, or remove the file "
+                    "'acknowledged' to begin an empty one");
+  }
+  auto impl = std::make_unique<Impl>(*std::move(lock));
+  CLOISTER_RETURN_IF_ERROR(impl->OpenDatabase(options, !acknowledged.has_value()));
+  CLOISTER_RETURN_IF_ERROR(impl->Check(acknowledged_path, acknowledged));
+  return std::unique_ptr<RocksDbStore>(new RocksDbStore(std::move(impl)));
+}
+
+Status RocksDbStore::Write(const WriteBatch& batch) { return impl_->Write(batch); }
+std::unique_ptr<Snapshot> RocksDbStore::GetSnapshot() const { return impl_->GetSnapshot(); }
+uint64_t RocksDbStore::CommitSequence() const { return impl_->CommitSequence(); }
+const DatabaseId& RocksDbStore::database_id() const { return impl_->database_id(); }
+Status RocksDbStore::Flush() { return impl_->Flush(); }
+
+}  // namespace cloister::storage
