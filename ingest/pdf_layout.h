@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Words with places on pages to blocks in reading order: rows, columns, tables, paragraphs, headings; repeated headers
+// and footers are left out, hyphenated words are joined. Knows nothing of PDF. Pure and thread-safe.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ingest/document_builder.h"
+
+namespace cloister::ingest {
+
+struct LayoutWord {
+  std::string text;  // UTF-8 without white space at the ends.
+  float x0 = 0, y0 = 0, x1 = 0, y1 = 0;  // Points from the top left of the page as displayed.
+  float font_size = 0;
+  bool bold = false;
+  bool rotated = false;  // Against the page as displayed; such words follow the others of their page.
+};
+
+struct LayoutPage {
+  float width = 0, height = 0;
+  std::vector<LayoutWord> words;
+};
+
+void LayOutPages(const std::vector<LayoutPage>& pages, DocumentBuilder& out);
+
+}  // namespace cloister::ingest
