@@ -211,9 +211,11 @@ Status RocksDbStore::Impl::OpenDatabase(const RocksDbStoreOptions& options, bool
   rocksdb::DBOptions db_options = DatabaseOptions();
   db_options.create_if_missing = create;
   std::vector<std::string> names;
-  if (!rocksdb::DB::ListColumnFamilies(db_options, path, &names).ok()) {
-    names = {rocksdb::kDefaultColumnFamilyName};  // A new database; a damaged one fails to open below.
+  if (std::error_code error; std::filesystem::exists(options.directory / "rocksdb" / "CURRENT", error)) {
+    // All of them must be named at open, those of a newer or older version, too.
+    CLOISTER_RETURN_IF_ERROR(FromRocksDb(rocksdb::DB::ListColumnFamilies(db_options, path, &names)));
   }
+  names.emplace_back(rocksdb::kDefaultColumnFamilyName);
   names.emplace_back(kMeta);
   names.insert(names.end(), options.column_families.begin(), options.column_families.end());
   std::sort(names.begin(), names.end());
@@ -365,7 +367,7 @@ StatusOr<std::unique_ptr<RocksDbStore>> RocksDbStore::Open(const RocksDbStoreOpt
   for (const std::string& name : options.column_families) {
     CLOISTER_CHECK(!name.empty() && name != kMeta && name != rocksdb::kDefaultColumnFamilyName);
   }
-  CLOISTER_RETURN_IF_ERROR(Annotate(MakePrivateDirectory(options.directory), "database folder"));
+  CLOISTER_RETURN_IF_ERROR(Annotate(MakePrivateDirectory(options.directory / "rocksdb"), "database folder"));
   auto lock = LockFile(options.directory / "lock");
   if (lock.status().code() == StatusCode::kFailedPrecondition) {
     return FailedPrecondition("another process has the database open; stop it first");
