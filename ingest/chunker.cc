@@ -16,6 +16,7 @@ constexpr double kCostInsideBlock = 0.7;       // Between two sentences of one p
 constexpr double kCostAfterLeadIn = 1.5;       // Between "... if:" and its first item.
 constexpr double kCostListItem = 0.25;         // Before a list item, and kCostLevel more for each level.
 constexpr double kCostLevel = 0.1;
+constexpr double kCostListApart = 0.3;         // And more when the item would lose what it hangs on.
 constexpr double kCostTableRow = 0.3;
 constexpr double kCostHeadingInside = 0.35;    // A heading that does not start its chunk.
 constexpr double kCostAfterHeading = 50;       // A heading apart from its text.
@@ -140,7 +141,10 @@ class Chunker {
     const bool child = right.kind == BlockKind::kListItem && right.level > left.level;
     const bool opens = document_.text[left.end - 1] == ':' || !before.sentence.has_value();
     if (child && (opens || right.explicit_list)) return kCostAfterLeadIn;
-    if (right.kind == BlockKind::kListItem) return kCostListItem + kCostLevel * (right.level - 1);
+    if (right.kind == BlockKind::kListItem) {
+      const bool hangs = after.sentence && sentences_[*after.sentence].lead_in >= 0;
+      return kCostListItem + kCostLevel * (right.level - 1) + (hangs ? kCostListApart : 0);
+    }
     return opens ? kCostAfterLeadIn : 0;
   }
 

@@ -175,6 +175,7 @@ class LayoutWriter {
       letters += static_cast<size_t>(std::count_if(last.begin(), last.end(), IsLetter));
     }
     if (bytes > kHeadingBytesMax || letters < 3 || last.back() == ',' || last.back() == ';') return 0;
+    if (RowText(open_.rows.front())[0] == '(') return 0;  // "(In millions)"
     const Row& first = open_.rows.front();
     const auto level = usual_.levels.find(HalfPoints(first.font_size));
     if (level != usual_.levels.end()) return last.back() == '.' && bytes > 60 ? uint8_t{0} : level->second;

@@ -6,6 +6,7 @@
 #include <poppler-page.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -61,13 +62,13 @@ LayoutPage ReadPage(const poppler::page& page) {
     word.rotated = box.rotation() != 0;
     result.words.push_back(std::move(word));
   }
-  // A page whose text all runs another way is simply a page scanned or set sideways: take poppler's order.
   return result;
 }
 
 // Titles that a program wrote and no person.
 bool IsUsefulTitle(const std::string& title) {
-  if (title.size() < 3 || title.size() > kMetadataBytesMax) return false;
+  const auto letters = std::count_if(title.begin(), title.end(), [](unsigned char c) { return std::isalpha(c) || c >= 0x80; });
+  if (letters < 4 || title.size() > kMetadataBytesMax) return false;
   for (const std::string_view junk : {"Microsoft Word", "Microsoft PowerPoint", "ntitled", ".doc", ".pdf", ".qxd", ".indd", ".ppt", ".xls", "http", "\xEF\xBF\xBD"}) {
     if (title.find(junk) != std::string::npos) return false;
   }

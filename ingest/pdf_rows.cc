@@ -12,6 +12,7 @@ namespace cloister::ingest {
 namespace {
 
 constexpr float kCellGapEm = 1.7f;       // A wider gap separates cells, or columns.
+constexpr float kCurrencyGapEm = 0.7f;
 constexpr float kGutterPointsMin = 7.0f;
 constexpr size_t kColumnRowsMin = 4;
 constexpr size_t kColumnCharactersMin = 16;  // On average, of a line of a column of prose.
@@ -46,7 +47,9 @@ void SplitIntoSegments(std::vector<const LayoutWord*>& words, Row& row) {
   for (const LayoutWord* word : words) {
     const bool first = row.segments.empty();
     const float gap = first ? 0 : word->x0 - row.segments.back().x1;
-    const bool near = !first && gap <= kCellGapEm * std::max(word->font_size, 4.0f);
+    // A currency sign apart from what is before it starts a cell.
+    const float near_em = IsJoiner(word->text) && word->text != "(" ? kCurrencyGapEm : kCellGapEm;
+    const bool near = !first && gap <= near_em * std::max(word->font_size, 4.0f);
     const bool tied = !first && (IsJoiner(row.segments.back().words.back()->text) || IsTail(word->text) ||
                                  (row.segments.size() == 1 && IsMarkerOnly(row.segments.back())));
     if (near || tied) {

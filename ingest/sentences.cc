@@ -51,6 +51,13 @@ bool Contains(const std::array<std::string_view, N>& list, std::string_view word
   return std::find(list.begin(), list.end(), word) != list.end();
 }
 
+// Words that begin a sentence far more often than a name ("U.S. Department" against "in the U.S. The").
+bool StartsSentence(std::string_view text) {
+  constexpr std::array<std::string_view, 22> kStarters = {"The", "A", "An", "In", "It", "This", "That", "These", "Those", "If", "When", "For",
+                                                          "However", "We", "Our", "No", "As", "On", "At", "They", "There", "Such"};
+  return Contains(kStarters, text.substr(0, text.find(' ')));
+}
+
 // Whether a break between `end` of the text before and `next`, the start of the text after, is false.
 bool IsFalseBreak(std::string_view text, size_t sentence_start, size_t end, size_t next) {
   if (next >= text.size()) return false;
@@ -61,10 +68,11 @@ bool IsFalseBreak(std::string_view text, size_t sentence_start, size_t end, size
   const std::string word = WordBefore(text, end - 1);
   const char after = text[next];
   const bool continues = IsDigit(after) || (after >= 'a' && after <= 'z') || after == '(' || after == ',' || after == ';';
+  if (word == "u.s") return continues || !StartsSentence(text.substr(next));
   if (Contains(kOftenLast, word)) return continues;
   if (Contains(kAbbreviations, word)) return true;
   // A lone initial: "J. Smith". "vitamin C. The" is rarer in the documents at hand.
-  if (word.size() == 1 && IsLetter(word[0]) && IsUpper(text[end - 2]) && word != "i") return IsUpper(after);
+  if (word.size() == 1 && IsLetter(word[0]) && IsUpper(text[end - 2]) && word != "i") return IsUpper(after) || IsDigit(after);
   // "section 3.2. of", "§ 164. 512": a digit or lower case letter does not start a sentence after a number.
   if (!word.empty() && IsDigit(word.back()) && after >= 'a' && after <= 'z') return true;
   // Lower case after a full stop is a repair of ours only after an abbreviation with inner stops ("a.s. is").
