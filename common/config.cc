@@ -108,6 +108,11 @@ Status CheckBounds(const ConfigKey& key, const ConfigValue& value) {
                          plain(key.maximum) + " (" + key.help + ")");
 }
 
+// Whether some key stands inside the table `name`: its header alone, with every key commented out, says nothing.
+bool IsSection(const std::string& name, const std::vector<std::string>& keys) {
+  return std::any_of(keys.begin(), keys.end(), [&](const std::string& key) { return key.starts_with(name + "."); });
+}
+
 std::string EnvironmentName(std::string_view key) {
   std::string out = "CLOISTER_";
   for (char c : key) out.push_back(c == '.' || c == '-' ? '_' : static_cast<char>(std::toupper(c)));
@@ -147,7 +152,8 @@ StatusOr<Config> Config::Parse(std::string_view toml, const std::vector<ConfigKe
       CLOISTER_ASSIGN_OR_RETURN(ConfigValue value, Convert(*node, *it->second));
       CLOISTER_RETURN_IF_ERROR(CheckBounds(*it->second, value));
       config.values_[name] = std::move(value);
-    } else if (const toml::table* table = node->as_table(); table != nullptr && !table->empty()) {
+    } else if (const toml::table* table = node->as_table();
+               table != nullptr && (!table->empty() || IsSection(name, names))) {
       for (const auto& [child, child_node] : *table) {
         pending.emplace_back(name + "." + std::string(child.str()), &child_node);
       }
