@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// The documents and their index kept in step: what Put and Delete acknowledged is durable and searchable, and what
+// the index holds is what the truth holds. Does not decide who may see what; see searcher.h and releaser.h.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/id.h"
+#include "common/status.h"
+#include "retrieval/analyzer.h"
+#include "retrieval/directory.h"
+#include "retrieval/document_store.h"
+#include "retrieval/index.h"
+#include "retrieval/rows.h"
+#include "retrieval/segment.h"
+
+namespace cloister::retrieval {
+
+struct CorpusOptions {
+  std::filesystem::path segment_directory;
+  uint32_t segment_documents = 2'000;             // New documents that make a segment.
+  size_t segment_bytes = 64 * 1024 * 1024;        // Of vectors and terms that make one, too; at most half of
+                                                  // kSegmentBytesMax.
+};
+
+struct CorpusStatus {
+  uint64_t documents = 0, chunks = 0, classes = 0, commit_sequence = 0;
+  uint32_t segments = 0, quarantined = 0, unreadable_documents = 0;
+};
+
+// Thread-safe. `store`, `keys` and `clock` must outlive it.
+class Corpus {
+ public:
+  // Loads directory and documents, then segments, then indexes from the truth what no segment holds.
+  // Errors: kUnavailable (keys, disk), kInternal (ICU), kFailedPrecondition.
+  static StatusOr<std::unique_ptr<Corpus>> Open(storage::KvStore& store, const DatabaseId& database,
+                                                storage::KeySource& keys, const Clock& clock, CorpusOptions options);
+
+  // As DocumentStore; what has returned is searchable.
+  StatusOr<DocumentStore::PutResult> Put(const NewDocument& document, std::string_view actor);
+  StatusOr<bool> Delete(std::string_view collection, std::string_view source, std::string_view actor);
+
+  // Takes a document whose rows turned out damaged out of the index and counts it.
+  void Withdraw(const DocumentId& document);
+
+  Rows& rows() { return *rows_; }
+  Directory& directory() { return *directory_; }
+  DocumentStore& documents() { return *documents_; }
+  const Analyzer& analyzer() const { return *analyzer_; }
+  CorpusStatus GetStatus() const;
+
+  // The index as it is while the lock is held. Hold it briefly: changes wait.
+  class Reading {
+   public:
+    const Index& index() const { return corpus_.index_; }
+    // Chunks of documents that are not in force on `today` ("2026-11-22"): not yet effective, no longer effective,
+    // or superseded by a document of the same collection that is in force.
+    ChunkSet NotInForce(const std::string& today) const;
+
+   private:
+    friend class Corpus;
+    explicit Reading(const Corpus& corpus) : corpus_(corpus), lock_(corpus.index_mutex_) {}
+    const Corpus& corpus_;
+    std::shared_lock<std::shared_mutex> lock_;
+  };
+  Reading Read() const { return Reading(*this); }
+
+ private:
+  explicit Corpus(CorpusOptions options) : options_(std::move(options)) {}
+  Status LoadSegments();
+  Status LoadFresh();
+  Status AddToIndex(const DocumentInfo& info, const IndexSlice& slice);
+  Status PublishIfDue();
+  Status PublishFresh();
+  bool IsConditional(const DocumentInfo& info) const;
+
+  struct Published {
+    SegmentInfo info;
+    std::vector<std::pair<DocumentId, VersionId>> documents;
+  };
+
+  const CorpusOptions options_;
+  std::unique_ptr<Rows> rows_;
+  std::unique_ptr<Directory> directory_;
+  std::unique_ptr<DocumentStore> documents_;
+  std::unique_ptr<Analyzer> analyzer_;
+
+  mutable std::shared_mutex index_mutex_;
+  Index index_;
+  std::set<DocumentId> fresh_;        // In no published segment.
+  size_t fresh_bytes_ = 0;
+  std::set<DocumentId> conditional_;  // With dates or a successor.
+
+  mutable std::mutex publish_mutex_;  // Taken before index_mutex_.
+  std::unique_ptr<SegmentStore> segments_;
+  std::vector<Published> published_;
+
+  struct InForceCache {
+    std::mutex mutex;
+    uint64_t generation = 0;
+    std::string today;
+    ChunkSet chunks;
+  };
+  mutable InForceCache in_force_;
+};
+
+// Whether the dates of `info` include `today`.
+bool IsInForce(const DocumentInfo& info, std::string_view today);
+
+}  // namespace cloister::retrieval

@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "retrieval/document_store.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <thread>
+
+#include "common/bytes.h"
+#include "common/log.h"
+#include "crypto/hash.h"
+#include "crypto/random.h"
+#include "storage/sealed_record.h"
+
+namespace cloister::retrieval {
+namespace {
+
+constexpr size_t kLoadThreads = 4;  // Loading waits for keys more than it computes.
+
+std::string SourceKey(std::string_view collection, std::string_view source) {
+  std::string key(collection);
+  key.push_back('\0');
+  key.append(source);
+  return key;
+}
+
+uint32_t RowsFor(uint64_t count, uint64_t per_row) { return static_cast<uint32_t>((count + per_row - 1) / per_row); }
+
+// Everything that was put, save the vectors: the same text embedded twice may differ in the last bit.
+std::string ContentDigest(const NewDocument& document, const DocumentInfo& info) {
+  ByteWriter out;
+  for (const std::string* s : {&info.collection, &info.source, &info.media_type, &info.title, &info.owner, &info.language,
+                               &info.effective_from, &info.effective_to, &info.superseded_by, &info.embedder_sha256,
+                               &info.original_sha256, &document.classification}) {
+    out.String(*s);
+  }
+  out.U32(static_cast<uint32_t>(info.subjects.size()));
+  for (const std::string& subject : info.subjects) out.String(subject);
+  out.U32(info.dimension);
+  out.U8(info.sentence_vectors ? 1 : 0);
+  crypto::Sha256Stream digest;
+  digest.Update(out.bytes());
+  digest.Update(document.text);
+  for (const NewChunk& chunk : document.chunks) {
+    Chunk anonymous = chunk.chunk;
+    anonymous.id = ChunkId();
+    digest.Update(SerialiseChunks(&anonymous, 1));
+  }
+  return digest.Finish();
+}
+
+DocumentInfo Describe(const NewDocument& document, bool no_sentence_vectors) {
+  DocumentInfo info;
+  info.collection = document.collection;
+  info.source = document.source;
+  info.media_type = document.media_type;
+  info.title = document.title;
+  info.owner = document.owner;
+  info.language = document.language;
+  info.effective_from = document.effective_from;
+  info.effective_to = document.effective_to;
+  info.superseded_by = document.superseded_by;
+  info.subjects = document.subjects;
+  std::sort(info.subjects.begin(), info.subjects.end());
+  info.subjects.erase(std::unique(info.subjects.begin(), info.subjects.end()), info.subjects.end());
+  info.dimension = document.chunks.empty() ? 0 : static_cast<uint32_t>(document.chunks.front().vector.size());
+  if (info.dimension != 0) info.embedder_sha256 = document.embedder_sha256;
+  for (const NewChunk& chunk : document.chunks) {
+    if (!no_sentence_vectors && !chunk.sentence_vectors.empty()) info.sentence_vectors = true;
+  }
+  info.chunks = static_cast<uint32_t>(document.chunks.size());
+  info.text_bytes = document.text.size();
+  info.original_bytes = document.original.size();
+  info.original_sha256 = crypto::Sha256(document.original);
+  info.content_sha256 = ContentDigest(document, info);
+  return info;
+}
+
+Event DocumentEvent(std::string_view name, std::string_view actor, const DocumentInfo& info) {
+  Event event{.row_key = {}, .name = std::string(name), .actor = std::string(actor), .fields = {}, .subjects = info.subjects};
+  event.fields = {{"document", info.document.hex()},
+                  {"version", info.version.hex()},
+                  {"class", info.access_class.hex()},
+                  {"chunks", std::to_string(info.chunks)},
+                  {"sequence", std::to_string(info.sequence)}};
+  return event;
+}
+
+}  // namespace
+
+std::string IndexedText(std::string_view title, const Chunk& chunk, std::string_view text) {
+  std::string out(title);
+  for (const std::string& heading : chunk.section) out.append("\n").append(heading);
+  return out.append("\n").append(text);
+}
+
+StatusOr<std::unique_ptr<DocumentStore>> DocumentStore::Open(Rows& rows, Directory& directory, const Clock& clock) {
+  std::unique_ptr<DocumentStore> store(new DocumentStore(rows, directory, clock));
+  CLOISTER_RETURN_IF_ERROR(store->Load());
+  return store;
+}
+
+Status DocumentStore::Load() {
+  const auto snapshot = rows_.GetSnapshot();
+  CLOISTER_ASSIGN_OR_RETURN(const auto keys, rows_.Keys(*snapshot, kDocumentsFamily));
+  std::atomic<size_t> next = 0;
+  std::mutex mutex;
+  Status failure;
+  const auto work = [&] {
+    for (size_t i = next++; i < keys.size(); i = next++) {
+      const auto bytes = rows_.Get(*snapshot, kDocumentsFamily, keys[i]);
+      auto info = bytes.ok() ? ParseDocumentInfo(*bytes) : StatusOr<DocumentInfo>(bytes.status());
+      std::lock_guard lock(mutex);
+      if (info.ok()) {
+        Remember(std::make_shared<DocumentInfo>(*std::move(info)));
+      } else if (!IsUnreadable(info.status())) {
+        failure = info.status();
+        next = keys.size();
+      } else {
+        LogStatus(LogLevel::kError, "retrieval.document_unreadable", info.status());
+        if (const auto id = DocumentId::FromBytes(std::string_view(keys[i]).substr(0, kIdBytes)); id.ok()) {
+          unreadable_.insert(*id);
+        }
+      }
+    }
+  };
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < std::min(kLoadThreads, keys.size()); ++i) threads.emplace_back(work);
+  work();
+  for (std::thread& thread : threads) thread.join();
+  return failure;
+}
+
+// Both of these: the caller holds mutex_ for writing, or is the only user.
+void DocumentStore::Remember(std::shared_ptr<const DocumentInfo> info) {
+  sources_.insert_or_assign(SourceKey(info->collection, info->source), info->document);
+  if (info->dimension != 0) {
+    ++embedded_;
+    embedder_sha256_ = info->embedder_sha256;
+    dimension_ = info->dimension;
+  }
+  documents_.insert_or_assign(info->document, std::move(info));
+}
+
+void DocumentStore::Forget(const DocumentInfo& info) {
+  if (info.dimension != 0) --embedded_;
+  sources_.erase(SourceKey(info.collection, info.source));
+  unreadable_.erase(info.document);
+  documents_.erase(info.document);
+}
+
+StatusOr<storage::DataKey> DocumentStore::TakeKey() {
+  if (keys_ahead_.empty()) {
+    CLOISTER_ASSIGN_OR_RETURN(keys_ahead_,
+                              rows_.keys().CreateKeys(storage::KeyKind::kDocument, kDocumentKeysAhead));
+    if (keys_ahead_.empty()) return Internal("the key source made no keys");
+  }
+  storage::DataKey key = std::move(keys_ahead_.back());
+  keys_ahead_.pop_back();
+  return key;
+}
+
+StatusOr<storage::DataKey> DocumentStore::KeyOf(const DocumentInfo& info) const {
+  CLOISTER_ASSIGN_OR_RETURN(const std::string record,
+                            rows_.GetSnapshot()->Get(kDocumentsFamily, VersionKey(info.document, info.version)));
+  CLOISTER_ASSIGN_OR_RETURN(const KeyId id, storage::RecordKeyId(record));
+  return rows_.keys().GetKey(id);
+}
+
+Status DocumentStore::CheckEmbedder(const DocumentInfo& info, const DocumentInfo* replaced) const {
+  if (info.dimension == 0) return absl::OkStatus();
+  std::shared_lock lock(mutex_);
+  const size_t others = embedded_ - (replaced != nullptr && replaced->dimension != 0 ? 1 : 0);
+  if (others == 0 || (embedder_sha256_ == info.embedder_sha256 && dimension_ == info.dimension)) return absl::OkStatus();
+  return FailedPrecondition("the documents that are there were embedded by another model; vectors do not mix");
+}
+
+StatusOr<DocumentStore::PutResult> DocumentStore::Put(const NewDocument& document, std::string_view actor) {
+  CLOISTER_RETURN_IF_ERROR(Validate(document));
+  const auto collection = directory_.FindCollection(document.collection);
+  if (!collection) return NotFound("no such collection; make it first");
+  DocumentInfo info = Describe(document, collection->no_sentence_vectors);
+
+  std::lock_guard writing(rows_.write_mutex());
+  const auto replaced = FindSource(document.collection, document.source);
+  storage::WriteBatch batch;
+  CLOISTER_ASSIGN_OR_RETURN(const auto class_of,
+                            directory_.FindOrAddClass(document.collection, document.classification, batch));
+  info.access_class = class_of.id;
+  if (replaced && replaced->content_sha256 == info.content_sha256 && replaced->access_class == info.access_class) {
+    std::shared_lock lock(mutex_);
+    if (!unreadable_.contains(replaced->document)) return PutResult{replaced, std::nullopt, true};
+  }
+  CLOISTER_RETURN_IF_ERROR(CheckEmbedder(info, replaced.get()));
+  // A damaged document may be damaged in what names its key, so its next version gets a new one.
+  auto key = replaced ? KeyOf(*replaced) : TakeKey();
+  if (!key.ok() && replaced && IsUnreadable(key.status())) key = TakeKey();
+  if (!key.ok()) return key.status();
+  info.document = replaced ? replaced->document : crypto::RandomId<DocumentId>();
+  info.version = crypto::RandomId<VersionId>();
+  info.sequence = rows_.NextSequence();
+  info.put_at_ns = clock_.Now().time_since_epoch().count();
+  std::vector<Chunk> chunks;
+  chunks.reserve(document.chunks.size());
+  for (const NewChunk& added : document.chunks) {
+    chunks.push_back(added.chunk);
+    chunks.back().id = crypto::RandomId<ChunkId>();
+  }
+  CLOISTER_RETURN_IF_ERROR(WriteContent(batch, *key, info, document, chunks));
+  if (replaced) DeleteRows(batch, *replaced);
+  const Event event = DocumentEvent(replaced ? "document.updated" : "document.ingested", actor, info);
+  CLOISTER_RETURN_IF_ERROR(rows_.Commit(std::move(batch), {event}));
+
+  directory_.ClassCommitted(class_of);
+  PutResult result{std::make_shared<DocumentInfo>(std::move(info)), std::nullopt, false};
+  std::unique_lock lock(mutex_);
+  if (replaced) {
+    result.replaced = replaced->document;
+    Forget(*replaced);
+  }
+  Remember(result.info);
+  return result;
+}
+
+Status DocumentStore::WriteContent(storage::WriteBatch& batch, const storage::DataKey& key, const DocumentInfo& info,
+                                   const NewDocument& document, const std::vector<Chunk>& chunks) {
+  const auto put = [&](std::string_view family, const std::string& row_key, std::string_view plaintext) {
+    return rows_.Put(batch, family, row_key, key, plaintext);
+  };
+  const auto part = [&](uint32_t n) { return PartKey(info.document, info.version, n); };
+  const std::string version = VersionKey(info.document, info.version);
+  CLOISTER_RETURN_IF_ERROR(put(kDocumentsFamily, version, Serialise(info)));
+  CLOISTER_RETURN_IF_ERROR(put(kOriginalsFamily, version, document.original));
+  for (uint32_t i = 0; i < RowsFor(document.text.size(), kTextRowBytes); ++i) {
+    CLOISTER_RETURN_IF_ERROR(put(kTextFamily, part(i), std::string_view(document.text).substr(i * kTextRowBytes, kTextRowBytes)));
+  }
+  for (uint32_t i = 0; i < RowsFor(chunks.size(), kChunksPerRow); ++i) {
+    const size_t first = size_t{i} * kChunksPerRow, count = std::min<size_t>(kChunksPerRow, chunks.size() - first);
+    CLOISTER_RETURN_IF_ERROR(put(kChunksFamily, part(i), SerialiseChunks(chunks.data() + first, count)));
+    if (info.dimension == 0) continue;
+    VectorRow row{info.dimension, std::vector<uint32_t>(count, 1), {}};
+    for (size_t c = first; c < first + count; ++c) {
+      row.floats.insert(row.floats.end(), document.chunks[c].vector.begin(), document.chunks[c].vector.end());
+    }
+    CLOISTER_RETURN_IF_ERROR(put(kVectorsFamily, part(i), Serialise(row)));
+  }
+  if (!info.sentence_vectors) return absl::OkStatus();
+  for (uint32_t i = 0; i < RowsFor(chunks.size(), kChunksPerSentenceRow); ++i) {
+    const size_t first = size_t{i} * kChunksPerSentenceRow;
+    VectorRow row{info.dimension, {}, {}};
+    for (size_t c = first; c < std::min<size_t>(first + kChunksPerSentenceRow, chunks.size()); ++c) {
+      const std::vector<float>& vectors = document.chunks[c].sentence_vectors;
+      row.counts.push_back(static_cast<uint32_t>(vectors.size() / info.dimension));
+      row.floats.insert(row.floats.end(), vectors.begin(), vectors.end());
+    }
+    CLOISTER_RETURN_IF_ERROR(put(kSentenceVectorsFamily, part(i), Serialise(row)));
+  }
+  return absl::OkStatus();
+}
+
+void DocumentStore::DeleteRows(storage::WriteBatch& batch, const DocumentInfo& info) const {
+  const std::string version = VersionKey(info.document, info.version);
+  batch.Delete(kDocumentsFamily, version);
+  batch.Delete(kOriginalsFamily, version);
+  const auto parts = [&](std::string_view family, uint32_t count) {
+    for (uint32_t i = 0; i < count; ++i) batch.Delete(family, PartKey(info.document, info.version, i));
+  };
+  parts(kTextFamily, RowsFor(info.text_bytes, kTextRowBytes));
+  parts(kChunksFamily, RowsFor(info.chunks, kChunksPerRow));
+  if (info.dimension != 0) parts(kVectorsFamily, RowsFor(info.chunks, kChunksPerRow));
+  if (info.sentence_vectors) parts(kSentenceVectorsFamily, RowsFor(info.chunks, kChunksPerSentenceRow));
+}
+
+StatusOr<std::optional<DocumentId>> DocumentStore::Delete(std::string_view collection, std::string_view source,
+                                                          std::string_view actor) {
+  std::lock_guard writing(rows_.write_mutex());
+  const auto info = FindSource(collection, source);
+  if (!info) return std::optional<DocumentId>();
+  storage::WriteBatch batch;
+  DeleteRows(batch, *info);
+  Event event = DocumentEvent("document.deleted", actor, *info);
+  CLOISTER_RETURN_IF_ERROR(rows_.Commit(std::move(batch), {event}));
+  std::unique_lock lock(mutex_);
+  Forget(*info);
+  return std::optional<DocumentId>(info->document);
+}
+
+std::shared_ptr<const DocumentInfo> DocumentStore::Find(const DocumentId& document) const {
+  std::shared_lock lock(mutex_);
+  const auto found = documents_.find(document);
+  return found == documents_.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<const DocumentInfo> DocumentStore::FindSource(std::string_view collection,
+                                                              std::string_view source) const {
+  std::shared_lock lock(mutex_);
+  const auto found = sources_.find(SourceKey(collection, source));
+  if (found == sources_.end()) return nullptr;
+  return documents_.at(found->second);
+}
+
+std::vector<std::shared_ptr<const DocumentInfo>> DocumentStore::List(std::string_view collection) const {
+  std::vector<std::shared_ptr<const DocumentInfo>> infos;
+  std::shared_lock lock(mutex_);
+  for (const auto& [id, info] : documents_) {
+    if (collection.empty() || info->collection == collection) infos.push_back(info);
+  }
+  return infos;
+}
+
+size_t DocumentStore::Count() const {
+  std::shared_lock lock(mutex_);
+  return documents_.size();
+}
+
+size_t DocumentStore::UnreadableDocuments() const {
+  std::shared_lock lock(mutex_);
+  return unreadable_.size();
+}
+
+void DocumentStore::MarkUnreadable(const DocumentId& document) const {
+  std::unique_lock lock(mutex_);
+  unreadable_.insert(document);
+}
+
+StatusOr<DocumentInfo> DocumentStore::InfoAt(const storage::Snapshot& snapshot, const DocumentId& document,
+                                             const VersionId& version) const {
+  CLOISTER_ASSIGN_OR_RETURN(const std::string bytes,
+                            rows_.Get(snapshot, kDocumentsFamily, VersionKey(document, version)));
+  CLOISTER_ASSIGN_OR_RETURN(DocumentInfo info, ParseDocumentInfo(bytes));
+  if (info.document != document || info.version != version) return DataLoss("a document row names another document");
+  return info;
+}
+
+namespace {
+
+// A part that the document row promises and that is not there is lost, not absent.
+Status LostIfAbsent(const Status& status) {
+  return status.code() == StatusCode::kNotFound ? DataLoss("a part of a document is missing") : status;
+}
+
+}  // namespace
+
+StatusOr<std::string> DocumentStore::TextAt(const storage::Snapshot& snapshot, const DocumentInfo& info, uint64_t start,
+                                            uint64_t end) const {
+  if (start > end || end > info.text_bytes) return DataLoss("a range lies outside its document's text");
+  std::string text;
+  for (uint64_t row = start / kTextRowBytes; row * kTextRowBytes < end; ++row) {
+    const auto part = rows_.Get(snapshot, kTextFamily, PartKey(info.document, info.version, static_cast<uint32_t>(row)));
+    if (!part.ok()) return LostIfAbsent(part.status());
+    const uint64_t base = row * kTextRowBytes;
+    const uint64_t from = std::max(start, base) - base, to = std::min<uint64_t>(end - base, kTextRowBytes);
+    if (to > part->size()) return DataLoss("a text row is shorter than its document says");
+    text.append(*part, from, to - from);
+  }
+  return text;
+}
+
+StatusOr<std::string> DocumentStore::OriginalAt(const storage::Snapshot& snapshot, const DocumentInfo& info) const {
+  auto original = rows_.Get(snapshot, kOriginalsFamily, VersionKey(info.document, info.version));
+  if (!original.ok()) return LostIfAbsent(original.status());
+  return original;
+}
+
+StatusOr<ChunkContent> DocumentStore::ChunkAt(const storage::Snapshot& snapshot, const DocumentInfo& info,
+                                              uint32_t chunk) const {
+  if (chunk >= info.chunks) return DataLoss("a chunk number lies outside its document");
+  const auto table =
+      rows_.Get(snapshot, kChunksFamily, PartKey(info.document, info.version, chunk / kChunksPerRow));
+  if (!table.ok()) return LostIfAbsent(table.status());
+  CLOISTER_ASSIGN_OR_RETURN(std::vector<Chunk> chunks, ParseChunks(*table));
+  if (chunk % kChunksPerRow >= chunks.size()) return DataLoss("a chunk row is shorter than its document says");
+  ChunkContent content;
+  content.chunk = std::move(chunks[chunk % kChunksPerRow]);
+  CLOISTER_ASSIGN_OR_RETURN(content.text, TextAt(snapshot, info, content.chunk.start, content.chunk.end));
+  if (!info.sentence_vectors) return content;
+  const auto bytes = rows_.Get(snapshot, kSentenceVectorsFamily,
+                               PartKey(info.document, info.version, chunk / kChunksPerSentenceRow));
+  if (!bytes.ok()) return LostIfAbsent(bytes.status());
+  CLOISTER_ASSIGN_OR_RETURN(const VectorRow row, ParseVectorRow(*bytes));
+  const size_t at = chunk % kChunksPerSentenceRow;
+  if (row.dimension != info.dimension || at >= row.counts.size()) return DataLoss("a row of sentence vectors is malformed");
+  size_t first = 0;
+  for (size_t i = 0; i < at; ++i) first += row.counts[i];
+  if (row.counts[at] != 0 && row.counts[at] != 2 * content.chunk.sentences.size()) {
+    return DataLoss("a row of sentence vectors does not match its chunk");
+  }
+  const auto begin = row.floats.begin() + static_cast<ptrdiff_t>(first * row.dimension);
+  content.sentence_vectors.assign(begin, begin + static_cast<ptrdiff_t>(size_t{row.counts[at]} * row.dimension));
+  return content;
+}
+
+StatusOr<DocumentStore::ForIndex> DocumentStore::ReadForIndex(const storage::Snapshot& snapshot,
+                                                              const DocumentInfo& info) const {
+  ForIndex out;
+  CLOISTER_ASSIGN_OR_RETURN(const std::string text, TextAt(snapshot, info, 0, info.text_bytes));
+  for (uint32_t row = 0; row < RowsFor(info.chunks, kChunksPerRow); ++row) {
+    const std::string key = PartKey(info.document, info.version, row);
+    const auto table = rows_.Get(snapshot, kChunksFamily, key);
+    if (!table.ok()) return LostIfAbsent(table.status());
+    CLOISTER_ASSIGN_OR_RETURN(const auto chunks, ParseChunks(*table));
+    for (const Chunk& chunk : chunks) {
+      if (chunk.start > chunk.end || chunk.end > text.size()) return DataLoss("a chunk lies outside its text");
+      const std::string_view own = std::string_view(text).substr(chunk.start, chunk.end - chunk.start);
+      out.chunks.push_back({IndexedText(info.title, chunk, own), static_cast<uint32_t>(chunk.sentences.size())});
+    }
+    if (info.dimension == 0) continue;
+    const auto bytes = rows_.Get(snapshot, kVectorsFamily, key);
+    if (!bytes.ok()) return LostIfAbsent(bytes.status());
+    CLOISTER_ASSIGN_OR_RETURN(const VectorRow vectors, ParseVectorRow(*bytes));
+    out.vectors.insert(out.vectors.end(), vectors.floats.begin(), vectors.floats.end());
+  }
+  if (out.chunks.size() != info.chunks || out.vectors.size() != size_t{info.chunks} * info.dimension) {
+    return DataLoss("a document's rows do not match what it says of itself");
+  }
+  return out;
+}
+
+}  // namespace cloister::retrieval

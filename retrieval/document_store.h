@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// The truth about documents: sealed rows under each document's own key, written whole or not at all. Does not search
+// and does not decide who may read; see index.h and releaser.h.
+// SPEC: docs/formats/documents.md
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "common/clock.h"
+#include "common/id.h"
+#include "common/status.h"
+#include "retrieval/directory.h"
+#include "retrieval/records.h"
+#include "retrieval/rows.h"
+
+namespace cloister::retrieval {
+
+constexpr size_t kTextBytesMax = 32 * 1024 * 1024;
+constexpr size_t kOriginalBytesMax = 32 * 1024 * 1024;
+constexpr size_t kSourceBytesMax = 4096;
+constexpr size_t kMetadataBytesMax = 1024;    // Of a title, owner, media type or language.
+constexpr size_t kSubjectsMax = 1024;
+constexpr size_t kChunksPerDocumentMax = 65'536;
+constexpr size_t kSentencesPerChunkMax = 4'096;
+constexpr size_t kBoxesPerSentenceMax = 1'024;
+constexpr size_t kSectionDepthMax = 32;
+constexpr uint32_t kDimensionMax = 4'096;
+constexpr uint32_t kDocumentKeysAhead = 64;   // Keys made durable at once, so that most documents need no call.
+
+struct NewChunk {
+  Chunk chunk;                          // Its id is chosen by Put.
+  std::vector<float> vector;            // Empty in all chunks of a document, or in none.
+  std::vector<float> sentence_vectors;  // Sentences x 2 x dimension, or empty.
+};
+
+struct NewDocument {
+  std::string collection, source, media_type, original, title, owner, language;
+  std::string effective_from, effective_to, superseded_by, classification, embedder_sha256, text;
+  std::vector<std::string> subjects;
+  std::vector<NewChunk> chunks;
+};
+
+// What of a chunk leaves the store for the index: the terms' source and its vector.
+struct ChunkForIndex {
+  std::string text;  // Title, section headings and the chunk's own text.
+  uint32_t sentences = 0;
+};
+
+// Everything about one chunk that a release may show.
+struct ChunkContent {
+  Chunk chunk;
+  std::string text;
+  std::vector<float> sentence_vectors;  // Sentences x 2 x dimension, or empty.
+};
+
+// Thread-safe. `rows`, `directory` and `clock` must outlive it.
+class DocumentStore {
+ public:
+  // Opens every document row. One that does not open is logged, counted and left out; it is never served.
+  // Errors: kUnavailable (keys or disk).
+  static StatusOr<std::unique_ptr<DocumentStore>> Open(Rows& rows, Directory& directory, const Clock& clock);
+
+  struct PutResult {
+    std::shared_ptr<const DocumentInfo> info;
+    std::optional<DocumentId> replaced;  // The document it is a new version of.
+    bool unchanged = false;              // Nothing was written: the same content was there.
+  };
+  // Durable when it returns. Replaces the current version of the same collection and source in the same batch.
+  // Errors: kInvalidArgument (a limit, a range, a name, a date), kNotFound (no such collection),
+  // kFailedPrecondition (vectors of another embedder than the documents that are there), kResourceExhausted
+  // (disk full), kUnavailable.
+  StatusOr<PutResult> Put(const NewDocument& document, std::string_view actor);
+  // The document that was deleted, or nothing. Errors: kUnavailable, kResourceExhausted.
+  StatusOr<std::optional<DocumentId>> Delete(std::string_view collection, std::string_view source,
+                                             std::string_view actor);
+
+  std::shared_ptr<const DocumentInfo> Find(const DocumentId& document) const;  // Null when absent.
+  std::shared_ptr<const DocumentInfo> FindSource(std::string_view collection, std::string_view source) const;
+  std::vector<std::shared_ptr<const DocumentInfo>> List(std::string_view collection) const;  // Empty: all.
+  size_t Count() const;
+  size_t UnreadableDocuments() const;
+  // Counts a document whose rows turned out damaged after it was loaded; once for each.
+  void MarkUnreadable(const DocumentId& document) const;
+
+  // From the rows of one snapshot. Errors: kNotFound (no such version any more), kDataLoss, kUnavailable.
+  StatusOr<DocumentInfo> InfoAt(const storage::Snapshot& snapshot, const DocumentId& document,
+                                const VersionId& version) const;
+  StatusOr<ChunkContent> ChunkAt(const storage::Snapshot& snapshot, const DocumentInfo& info, uint32_t chunk) const;
+  StatusOr<std::string> TextAt(const storage::Snapshot& snapshot, const DocumentInfo& info, uint64_t start,
+                               uint64_t end) const;
+  StatusOr<std::string> OriginalAt(const storage::Snapshot& snapshot, const DocumentInfo& info) const;
+  // All chunks of a document for the index, with their vectors one after the other (empty: it has none).
+  struct ForIndex {
+    std::vector<ChunkForIndex> chunks;
+    std::vector<float> vectors;
+  };
+  StatusOr<ForIndex> ReadForIndex(const storage::Snapshot& snapshot, const DocumentInfo& info) const;
+
+ private:
+  DocumentStore(Rows& rows, Directory& directory, const Clock& clock)
+      : rows_(rows), directory_(directory), clock_(clock) {}
+  Status Load();
+  StatusOr<storage::DataKey> TakeKey();
+  StatusOr<storage::DataKey> KeyOf(const DocumentInfo& info) const;
+  Status CheckEmbedder(const DocumentInfo& info, const DocumentInfo* replaced) const;
+  Status WriteContent(storage::WriteBatch& batch, const storage::DataKey& key, const DocumentInfo& info,
+                      const NewDocument& document, const std::vector<Chunk>& chunks);
+  void DeleteRows(storage::WriteBatch& batch, const DocumentInfo& info) const;
+  void Forget(const DocumentInfo& info);
+  void Remember(std::shared_ptr<const DocumentInfo> info);
+
+  Rows& rows_;
+  Directory& directory_;
+  const Clock& clock_;
+  std::vector<storage::DataKey> keys_ahead_;  // Guarded by rows_.write_mutex().
+  mutable std::shared_mutex mutex_;
+  std::unordered_map<DocumentId, std::shared_ptr<const DocumentInfo>> documents_;
+  std::unordered_map<std::string, DocumentId> sources_;  // Collection, a zero byte, source.
+  mutable std::unordered_set<DocumentId> unreadable_;
+  size_t embedded_ = 0;          // Documents with vectors.
+  std::string embedder_sha256_;  // Of those.
+  uint32_t dimension_ = 0;
+};
+
+// Checks everything that needs no store. Errors: kInvalidArgument.
+Status Validate(const NewDocument& document);
+// "2026-11-22", a day that exists. Errors: kInvalidArgument.
+Status CheckDate(std::string_view date);
+// What the index takes of a chunk.
+std::string IndexedText(std::string_view title, const Chunk& chunk, std::string_view text);
+
+}  // namespace cloister::retrieval
