@@ -6,19 +6,26 @@
 #include <memory>
 #include <ostream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "common/clock.h"
+#include "common/config.h"
 #include "common/file.h"
 #include "crypto/password.h"
 #include "services/cli/commands.h"
 #include "services/cli/default_config.h"
+#include "services/cli/model_pin.h"
 #include "services/cli/passphrase.h"
+#include "services/config_keys.h"
 #include "services/keys/keys_service.h"
 #include "services/keys/passphrase_source.h"
 #include "storage/keyring.h"
 
 namespace cloister::services {
 namespace {
+
+constexpr size_t kConfigBytesMax = 1024 * 1024;
 
 struct InitFlags {
   std::string passphrase_file;
@@ -62,35 +69,66 @@ Status WriteConfigIfAbsent(const std::filesystem::path& data) {
   return WriteFileAtomic(path, DefaultConfigFile(), 0600);
 }
 
-StatusOr<std::vector<std::string>> Make(const std::filesystem::path& data, const InitFlags& flags) {
+// models.directory of a configuration that is there already, or of the environment; else the set-up's own.
+StatusOr<std::filesystem::path> ModelDirectory(const std::filesystem::path& data) {
+  StatusOr<std::string> toml = ReadFile(data / "cloister.toml", kConfigBytesMax);
+  if (!toml.ok() && toml.status().code() != StatusCode::kNotFound) return Annotate(toml.status(), "cloister.toml");
+  const auto config = Config::Parse(toml.ok() ? *toml : "", AllConfigKeys(), CloisterEnvironment());
+  if (!config.ok()) return Annotate(config.status(), "cloister.toml");
+  const std::string& directory = config->String("models.directory");
+  return directory.empty() ? inference::SetUpModelDirectory() : std::filesystem::path(directory);
+}
+
+struct NewAppliance {
+  CheckedModels models;
+  std::vector<std::string> not_protected;
+};
+
+Status Fill(const std::filesystem::path& data, storage::Keyring& keyring, const CheckedModels& models) {
+  storage::KeyringKeySource keys(keyring, "supervisor");
+  CLOISTER_RETURN_IF_ERROR(PinModels(models, keys, data));
+  return WriteConfigIfAbsent(data);
+}
+
+StatusOr<NewAppliance> Make(const std::filesystem::path& data, const InitFlags& flags) {
   CLOISTER_RETURN_IF_ERROR(CheckDirectory(data));
+  NewAppliance out;
+  CLOISTER_ASSIGN_OR_RETURN(const std::filesystem::path model_directory, ModelDirectory(data));
+  CLOISTER_ASSIGN_OR_RETURN(out.models, CheckModels(model_directory));
   CLOISTER_ASSIGN_OR_RETURN(const crypto::Secret passphrase, NewPassphrase(flags));
   CLOISTER_RETURN_IF_ERROR(MakeDirectories(data));
+  if (!flags.passphrase_file.empty()) {
+    CLOISTER_ASSIGN_OR_RETURN(const PassphraseSource source, SourceOfFile(flags.passphrase_file, data));
+    out.not_protected = NotProtectedBy(source);
+  }
   const SystemClock clock;
   CLOISTER_ASSIGN_OR_RETURN(const auto keyring, storage::Keyring::Create(KeyringPath(data), passphrase.view(),
                                                                          crypto::Argon2Cost{}, clock));
-  const Status config = WriteConfigIfAbsent(data);
-  if (!config.ok()) {
+  const Status filled = Fill(data, *keyring, out.models);
+  if (!filled.ok()) {
     // Nothing is sealed under it yet: leave nothing behind that a second attempt would trip over.
     ::unlink(KeyringPath(data).c_str());
-    return config;
+    return filled;
   }
-  if (flags.passphrase_file.empty()) return NotProtectedBy(PassphraseSource::kTyped);
-  CLOISTER_ASSIGN_OR_RETURN(const PassphraseSource source, SourceOfFile(flags.passphrase_file, data));
-  return NotProtectedBy(source);
+  return out;
 }
 
 int RunInit(CliContext& context, const InitFlags& flags) {
   const std::filesystem::path data = context.data_directory();
-  const auto not_protected = Make(data, flags);
-  if (!not_protected.ok()) return context.Fail(not_protected.status());
+  const auto made = Make(data, flags);
+  if (!made.ok()) return context.Fail(made.status());
   std::ostream& out = context.out();
   out << "Made an appliance in " << data.string() << "\n"
       << "  keys/keyring     every key, sealed by your passphrase\n"
-      << "  cloister.toml    the configuration; every line is optional\n"
+      << "  models/manifest  the models it trusts, signed:\n";
+  for (const inference::ModelInfo& model : made->models.manifest.models) {
+    out << "                   " << model.name << " (" << model.licence << "), sha256 " << model.sha256.substr(0, 16)
+        << "...\n";
+  }
+  out << "  cloister.toml    the configuration; every line is optional\n"
       << "\nThe passphrase is nowhere in it. Without it nothing here can be read again, by anybody.\n";
-  if (!not_protected->empty()) out << "\nNot protected:\n";
-  for (const std::string& sentence : *not_protected) out << "  - " << sentence << "\n";
+  if (!made->not_protected.empty()) out << "\nNot protected:\n";
+  for (const std::string& sentence : made->not_protected) out << "  - " << sentence << "\n";
   out << "\nNext:\n  cloister up" << (context.data_flag.empty() ? "" : " --data " + data.string())
       << (flags.passphrase_file.empty() ? "" : " --passphrase-file " + flags.passphrase_file) << std::endl;
   return kExitOk;

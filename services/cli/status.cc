@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "services/cli/commands.h"
+#include "services/cli/gateway_client.h"
 #include "services/keys/keys_service.h"
 #include "services/supervisor/status_file.h"
 #include "services/supervisor/supervisor.h"
@@ -36,23 +37,55 @@ struct Overview {
   bool initialised = false;
   std::optional<pid_t> supervisor;          // Runs now.
   std::optional<ApplianceStatus> last;      // What the supervisor last wrote.
+  Json gateway;                             // Its /admin/v1/status; null when it does not answer.
   std::vector<std::string> not_protected;
 };
 
-Overview Look(const std::filesystem::path& data) {
+// The sentences that gateway gathered from the services, or what is known without them.
+std::vector<std::string> NotProtected(const Overview& overview) {
+  std::vector<std::string> out;
+  if (const auto found = overview.gateway.find("not_protected"); found != overview.gateway.end()) {
+    for (const Json& sentence : *found) {
+      if (sentence.is_string()) out.push_back(sentence.get<std::string>());
+    }
+    return out;
+  }
+  return overview.last ? NotProtectedBy(overview.last->passphrase_source) : out;
+}
+
+Overview Look(const CliContext& context) {
+  const std::filesystem::path data = context.data_directory();
   Overview out;
   out.data = data;
   std::error_code ignored;
   out.initialised = std::filesystem::exists(KeyringPath(data), ignored);
   if (const auto pid = RunningSupervisor(data); pid.ok()) out.supervisor = *pid;
   if (auto last = ReadStatus(data); last.ok()) out.last = *std::move(last);
-  if (out.last) out.not_protected = NotProtectedBy(out.last->passphrase_source);
+  if (out.supervisor) {
+    StatusOr<Json> answer = GatewayClient(context.gateway_socket()).Get("/admin/v1/status");
+    if (answer.ok() && answer->is_object()) out.gateway = *std::move(answer);
+  }
+  out.not_protected = NotProtected(out);
   return out;
 }
 
 // Of a supervisor that is gone, only how its services ended is still true.
 std::string_view StateOf(const Overview& overview, const ServiceStatus& service) {
   return overview.supervisor ? NameOf(service.state) : NameOf(ServiceState::kStopped);
+}
+
+// One part of what gateway said; null when it did not.
+Json Part(const Overview& overview, const char* name) {
+  return overview.gateway.is_object() ? overview.gateway.value(name, Json()) : Json();
+}
+
+// "1,234"; "?" for what nobody said.
+std::string Count(const Json& part, const char* name) {
+  const auto found = part.find(name);
+  if (found == part.end() || !found->is_number_unsigned()) return "?";
+  std::string out = std::to_string(found->get<uint64_t>());
+  for (size_t at = out.size(); at > 3;) out.insert(at -= 3, ",");
+  return out;
 }
 
 Json ToJson(const Overview& overview) {
@@ -72,6 +105,10 @@ Json ToJson(const Overview& overview) {
           {"running", overview.supervisor.has_value()},
           {"supervisor_pid", overview.supervisor.value_or(0)},
           {"services", std::move(services)},
+          {"audit", Part(overview, "audit")},
+          {"index", Part(overview, "index")},
+          {"keyring", Part(overview, "keyring")},
+          {"models", Part(overview, "models")},
           {"not_protected", overview.not_protected}};
 }
 
@@ -90,6 +127,21 @@ void PrintServices(const Overview& overview, std::ostream& out) {
   }
 }
 
+void PrintContents(const Overview& overview, std::ostream& out) {
+  const Json index = Part(overview, "index");
+  const Json audit = Part(overview, "audit");
+  if (index.is_object()) {
+    out << "\nDocuments    " << Count(index, "documents") << " in " << Count(index, "chunks") << " chunks\n";
+    if (Count(index, "unreadable_documents") != "0") {
+      out << "             " << Count(index, "unreadable_documents") << " cannot be read and are never served\n";
+    }
+  }
+  if (audit.is_object()) {
+    out << "Audit log    " << Count(audit, "size") << " records; the last checkpoint covers "
+        << Count(audit, "checkpoint_size") << "\n";
+  }
+}
+
 void Print(const Overview& overview, std::ostream& out) {
   out << "Appliance    " << overview.data.string() << "\n";
   if (!overview.initialised) {
@@ -104,13 +156,14 @@ void Print(const Overview& overview, std::ostream& out) {
     out << "State        stopped; start it with `cloister up`\n";
   }
   if (overview.last) PrintServices(overview, out);
+  PrintContents(overview, out);
   if (!overview.not_protected.empty()) out << "\nNot protected:\n";
   for (const std::string& sentence : overview.not_protected) out << "  - " << sentence << "\n";
   out << std::flush;
 }
 
 int RunStatus(CliContext& context, bool json) {
-  const Overview overview = Look(context.data_directory());
+  const Overview overview = Look(context);
   if (json) {
     context.out() << ToJson(overview).dump(2) << std::endl;
   } else {

@@ -15,6 +15,7 @@
 #include "services/cli/commands.h"
 #include "services/cli/passphrase.h"
 #include "services/keys/keys_service.h"
+#include "services/server/rpc_client.h"
 #include "services/server/service_main.h"
 #include "services/supervisor/log_file.h"
 #include "services/supervisor/supervisor.h"
@@ -124,6 +125,7 @@ class LogRedirection {
 // What went wrong is returned, to be told after the log no longer owns stderr.
 Status Supervise(const std::filesystem::path& data, Passphrase passphrase, Announcer& announcer) {
   StartLog("supervisor", LogLevel::kInfo);
+  SetUpGrpc();
   StopSignal stop;
   CLOISTER_ASSIGN_OR_RETURN(const LogRedirection redirection, LogRedirection::Start(data));
   SupervisorOptions options;

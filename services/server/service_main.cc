@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/server/service_main.h"
 
-#include <grpc/support/log.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -48,13 +47,6 @@ std::optional<int> ParseFlags(int argc, char** argv, const ServiceDefinition& de
     return app.exit(error) == 0 ? 0 : kExitUsage;
   }
   return std::nullopt;
-}
-
-// gRPC's own messages are free text; only where they came from is logged.
-void LogGrpcMessage(gpr_log_func_args* args) {
-  const std::string_view file(args->file);
-  Log(args->severity == GPR_LOG_SEVERITY_ERROR ? LogLevel::kWarning : LogLevel::kDebug, "rpc.library",
-      {{"kind", std::string(file.substr(file.rfind('/') + 1))}, {"index", int64_t{args->line}}});
 }
 
 StatusOr<ServiceContext> MakeContext(const Flags& flags, const ServiceDefinition& definition) {
@@ -194,7 +186,7 @@ int ServiceMain(int argc, char** argv, const ServiceDefinition& definition) {
   Flags flags;
   if (const std::optional<int> exit = ParseFlags(argc, argv, definition, flags)) return *exit;
   StartLog(definition.identity, LogLevel::kInfo);
-  gpr_set_log_function(LogGrpcMessage);
+  SetUpGrpc();
   if (!no_core_dumps) {
     return Fail("service.start_failed", FailedPrecondition("the kernel does not let this process forbid core dumps"));
   }

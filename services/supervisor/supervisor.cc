@@ -40,7 +40,6 @@ constexpr milliseconds kProbeTimeout{250};
 constexpr milliseconds kProbeInterval{5'000};
 constexpr int kProbesMissedMax = 3;
 constexpr milliseconds kWaveTimeout{300'000};
-constexpr milliseconds kStopGrace{15'000};
 constexpr int kExitWrongPassphrase = 3;
 constexpr int kLockAttempts = 10;
 constexpr size_t kConfigBytesMax = 1024 * 1024;
@@ -322,7 +321,7 @@ class Supervisor::Impl {
     for (Managed& service : services_) {
       if (service.spec.wave == wave && service.child) service.child->Terminate();
     }
-    const Steady::time_point deadline = Steady::now() + kStopGrace;
+    const Steady::time_point deadline = Steady::now() + options_.stop_grace;
     for (Managed& service : services_) {
       if (service.spec.wave != wave || !service.child) continue;
       std::optional<int> ended;

@@ -3,6 +3,7 @@
 // starts them again when they end, stops them in reverse. Knows nothing of what they do, and needs no init system.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -31,6 +32,7 @@ struct SupervisorOptions {
   std::filesystem::path binary_directory;
   PassphraseSource passphrase_source = PassphraseSource::kTyped;
   std::vector<ServiceSpec> services = ApplianceServices();
+  std::chrono::milliseconds stop_grace{15'000};  // From SIGTERM to SIGKILL, for each wave.
   std::function<void(std::string_view line)> say = [](std::string_view) {};  // To a person. Called by Start and Stop.
 };
 
