@@ -53,9 +53,9 @@ StatusOr<bool> Exists(const std::filesystem::path& path) {
 class Keyring::Impl {
  public:
   Impl(std::filesystem::path path, FileDescriptor lock, const Clock& clock, KeyringHeader header,
-       crypto::Secret epoch_key, KeyringTable table)
+       crypto::Secret epoch_key, KeyringTable table, size_t keys_max)
       : path_(std::move(path)), lock_(std::move(lock)), clock_(clock), epoch_key_(std::move(epoch_key)),
-        header_(std::move(header)), table_(std::move(table)) {
+        keys_max_(keys_max), header_(std::move(header)), table_(std::move(table)) {
     for (const auto& [id, entry] : table_) Index(id, entry);
   }
 
@@ -122,7 +122,7 @@ class Keyring::Impl {
   // Needs writer_, so nobody else changes header_ or table_.
   StatusOr<std::vector<DataKey>> Add(std::string_view owner, KeyKind kind, std::string_view name,
                                      uint32_t count) {
-    if (table_.size() + count > kKeyringKeysMax) {
+    if (table_.size() + count > keys_max_) {
       return ResourceExhausted("the keyring is full; erase documents or start another appliance");
     }
     KeyringEntry entry;
@@ -162,6 +162,7 @@ class Keyring::Impl {
   const FileDescriptor lock_;
   const Clock& clock_;
   const crypto::Secret epoch_key_;
+  const size_t keys_max_;
   std::mutex writer_;                // One change at a time; taken before state_.
   mutable std::shared_mutex state_;  // Guards what follows against the moment of change.
   KeyringHeader header_;
@@ -192,13 +193,13 @@ StatusOr<std::unique_ptr<Keyring>> Keyring::Create(const std::filesystem::path& 
   header.root_check = RootCheck(root_key, header);
   header.wrapped_epoch_key = WrapEpochKey(root_key, header, epoch_key);
   auto impl = std::make_unique<Impl>(path, std::move(lock), clock, std::move(header), std::move(epoch_key),
-                                     KeyringTable());
+                                     KeyringTable(), kKeyringKeysMax);
   CLOISTER_RETURN_IF_ERROR(impl->WriteFirst());
   return std::unique_ptr<Keyring>(new Keyring(std::move(impl)));
 }
 
 StatusOr<std::unique_ptr<Keyring>> Keyring::Open(const std::filesystem::path& path, std::string_view passphrase,
-                                                 const Clock& clock) {
+                                                 const Clock& clock, size_t keys_max) {
   CLOISTER_ASSIGN_OR_RETURN(const bool exists, Exists(path));
   if (!exists) return NotFound("there is no keyring");
   CLOISTER_ASSIGN_OR_RETURN(FileDescriptor lock, LockBeside(path));
@@ -219,7 +220,7 @@ StatusOr<std::unique_ptr<Keyring>> Keyring::Open(const std::filesystem::path& pa
   auto table = OpenKeyringTable(*epoch_key, file);
   if (!table.ok()) return damaged(table.status());
   return std::unique_ptr<Keyring>(new Keyring(std::make_unique<Impl>(
-      path, std::move(lock), clock, std::move(header), *std::move(epoch_key), *std::move(table))));
+      path, std::move(lock), clock, std::move(header), *std::move(epoch_key), *std::move(table), keys_max)));
 }
 
 StatusOr<std::vector<DataKey>> Keyring::CreateKeys(std::string_view owner, KeyKind kind, uint32_t count) {

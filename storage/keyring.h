@@ -35,8 +35,9 @@ class Keyring {
   // Errors: kNotFound, kUnauthenticated (wrong passphrase; nothing was touched), kDataLoss (damaged),
   // kFailedPrecondition (locked by another process, or a format this version does not know), kResourceExhausted
   // (memory for Argon2id), kUnavailable.
+  // More than `keys_max` keys are refused from then on; a keyring that holds more already still opens.
   static StatusOr<std::unique_ptr<Keyring>> Open(const std::filesystem::path& path, std::string_view passphrase,
-                                                 const Clock& clock);
+                                                 const Clock& clock, size_t keys_max = kKeyringKeysMax);
   ~Keyring();
 
   // All of these: `owner` is an identity such as "retrieval", 1 to kOwnerBytesMax bytes. After an error of a change

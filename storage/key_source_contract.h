@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every KeySource does. Include it in one test of each implementation and instantiate KeySourceContract with how
+// to make a harness: two sources of different owners over one empty keyring.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "storage/key_source.h"
+
+namespace cloister::storage {
+
+class KeySourceHarness {
+ public:
+  virtual ~KeySourceHarness() = default;
+  virtual KeySource& Own() = 0;
+  virtual KeySource& Other() = 0;
+};
+
+using KeySourceHarnessMaker = std::unique_ptr<KeySourceHarness> (*)();
+
+class KeySourceContract : public testing::TestWithParam<KeySourceHarnessMaker> {
+ protected:
+  void SetUp() override {
+    harness_ = GetParam()();
+    ASSERT_NE(harness_, nullptr);
+  }
+  KeySource& own() { return harness_->Own(); }
+  KeySource& other() { return harness_->Other(); }
+
+  std::unique_ptr<KeySourceHarness> harness_;
+};
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(KeySourceContract);
+
+TEST_P(KeySourceContract, MakesAsManyDistinctKeysAsAskedFor) {
+  for (const uint32_t count : {1u, 2u, kKeysPerCallMax}) {
+    const auto keys = own().CreateKeys(KeyKind::kDocument, count);
+    ASSERT_TRUE(keys.ok()) << keys.status();
+    std::set<std::string> ids, values;
+    for (const DataKey& key : *keys) {
+      EXPECT_EQ(key.key->size(), 32u);
+      ids.insert(key.id.hex());
+      values.insert(std::string(key.key->view()));
+    }
+    EXPECT_EQ(ids.size(), count);
+    EXPECT_EQ(values.size(), count);
+  }
+}
+
+TEST_P(KeySourceContract, RefusesCountsOutOfBounds) {
+  EXPECT_EQ(own().CreateKeys(KeyKind::kDocument, 0).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(own().CreateKeys(KeyKind::kDocument, kKeysPerCallMax + 1).status().code(),
+            StatusCode::kInvalidArgument);
+}
+
+TEST_P(KeySourceContract, GivesBackWhatItMade) {
+  for (const KeyKind kind :
+       {KeyKind::kStore, KeyKind::kDocument, KeyKind::kSubject, KeyKind::kSegment, KeyKind::kSigning}) {
+    const auto keys = own().CreateKeys(kind, 3);
+    ASSERT_TRUE(keys.ok()) << keys.status();
+    for (const DataKey& key : *keys) {
+      const auto again = own().GetKey(key.id);
+      ASSERT_TRUE(again.ok()) << again.status();
+      EXPECT_EQ(again->id, key.id);
+      EXPECT_EQ(again->key->view(), key.key->view());
+    }
+  }
+}
+
+TEST_P(KeySourceContract, KeysNeverMadeAreNotFound) {
+  EXPECT_EQ(own().GetKey(KeyId()).status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(own().GetKey(*KeyId::FromBytes(std::string(16, 'x'))).status().code(), StatusCode::kNotFound);
+}
+
+TEST_P(KeySourceContract, KeysOfAnotherOwnerAreRefused) {
+  const auto keys = own().CreateKeys(KeyKind::kDocument, 1);
+  ASSERT_TRUE(keys.ok()) << keys.status();
+  EXPECT_EQ(other().GetKey(keys->front().id).status().code(), StatusCode::kPermissionDenied);
+  const auto named = own().GetNamedKey(KeyKind::kStore, "rows");
+  ASSERT_TRUE(named.ok()) << named.status();
+  EXPECT_EQ(other().GetKey(named->id).status().code(), StatusCode::kPermissionDenied);
+}
+
+TEST_P(KeySourceContract, ANamedKeyStaysTheSame) {
+  const auto first = own().GetNamedKey(KeyKind::kStore, "rows");
+  const auto second = own().GetNamedKey(KeyKind::kStore, "rows");
+  ASSERT_TRUE(first.ok() && second.ok());
+  EXPECT_EQ(first->id, second->id);
+  EXPECT_EQ(first->key->view(), second->key->view());
+  const auto by_id = own().GetKey(first->id);
+  ASSERT_TRUE(by_id.ok());
+  EXPECT_EQ(by_id->key->view(), first->key->view());
+}
+
+TEST_P(KeySourceContract, NamedKeysDifferByNameKindAndOwner) {
+  const auto rows = own().GetNamedKey(KeyKind::kStore, "rows");
+  ASSERT_TRUE(rows.ok());
+  for (const auto& key : {own().GetNamedKey(KeyKind::kStore, "index"), own().GetNamedKey(KeyKind::kSegment, "rows"),
+                          other().GetNamedKey(KeyKind::kStore, "rows")}) {
+    ASSERT_TRUE(key.ok());
+    EXPECT_NE(key->id, rows->id);
+    EXPECT_NE(key->key->view(), rows->key->view());
+  }
+}
+
+TEST_P(KeySourceContract, ConcurrentCallersGetOneNamedKey) {
+  std::vector<std::string> ids(8);
+  std::vector<std::thread> threads;
+  for (std::string& id : ids) {
+    threads.emplace_back([&] {
+      const auto key = own().GetNamedKey(KeyKind::kStore, "rows");
+      if (key.ok()) id = key->id.hex();
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const std::string& id : ids) {
+    EXPECT_EQ(id.size(), 32u);
+    EXPECT_EQ(id, ids.front());
+  }
+}
+
+}  // namespace cloister::storage
