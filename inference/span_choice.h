@@ -3,8 +3,8 @@
 // text: a quote is a range of a passage, copied by the caller. Does not retrieve, release or load a model.
 //
 // Sentences are ranked by their vectors' and words' agreement with the question and by their passage; the best of
-// them are ranked again with the likelihood of the question after each. Two calibrated logistic models then
-// say how probable it is that the quotes answer, and so which of three bands they are shown in.
+// them are ranked again with the likelihood of the question after each. A calibrated logistic model then says how
+// probable it is that the quotes answer, and so which of three bands they are shown in. See span_calibration.h.
 #pragma once
 
 #include <cstdint>
@@ -53,8 +53,8 @@ inline constexpr uint32_t kSpanCandidatesMax = 64;
 struct SpanChoiceOptions {
   uint32_t words_max = 0;          // Of all quotes together, split at white space; 0 means kSpanWordsDefault.
   uint32_t candidates_scored = 0;  // Sentences scored by the model; 0 means kSpanCandidatesDefault.
-  // Least calibrated probability to be shown in a band; below `may_help_min` is a refusal. 0 means the published
-  // default of docs/benchmarks.md.
+  // Least confidence to be shown in a band; below `may_help_min` is a refusal. 0 means the defaults of
+  // span_calibration.h, which docs/benchmarks.md publishes.
   float answer_min = 0;
   float may_help_min = 0;
 };
