@@ -22,12 +22,8 @@ def matches(row, quotes):
     return any(pattern.search(text) for text in right + [" ".join(right)])
 
 
-def distinct_sources(results):
-    seen = []
-    for result in results:
-        if result["source"] not in seen:
-            seen.append(result["source"])
-    return seen
+def distinct(sources):
+    return list(dict.fromkeys(sources))
 
 
 def document_place(row, sources):
@@ -38,15 +34,14 @@ def document_place(row, sources):
     return None
 
 
-def ask_all(appliance, collection, rows, progress):
+def ask_all(machine, rows, progress):
     outcomes = []
     for number, row in enumerate(rows, 1):
-        reply = appliance.ask(row["question"])
+        reply = machine.ask(row["question"])
         outcome = {"id": row.get("id", str(number)), "row": row, "reply": reply, "place": None,
                    "answerable": bool(row.get("answer_regex") and row.get("doc"))}
         if outcome["answerable"]:
-            hits = appliance.search(row["question"], "hybrid", SEARCH_LIMIT, collection)
-            outcome["place"] = document_place(row, distinct_sources(hits))
+            outcome["place"] = document_place(row, distinct(machine.search(row["question"], "hybrid", SEARCH_LIMIT)))
             outcome["correct"] = reply["band"] != "refusal" and matches(row, reply["quotes"])
         else:
             outcome["correct"] = False
