@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// cloister-retrieval: the truth about documents, and the one door that their text leaves by.
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "cloister/v1/keys.grpc.pb.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "retrieval/corpus.h"
+#include "retrieval/releaser.h"
+#include "retrieval/searcher.h"
+#include "services/retrieval/assertion_verifier.h"
+#include "services/retrieval/audit_records.h"
+#include "services/retrieval/retrieval_service.h"
+#include "services/server/audit_client.h"
+#include "services/server/grpc_key_source.h"
+#include "services/server/rpc_client.h"
+#include "services/server/rpc_status.h"
+#include "services/server/service_main.h"
+#include "storage/rocksdb_store.h"
+
+namespace cloister::services {
+namespace {
+
+constexpr std::chrono::milliseconds kKeyTimeout{5'000};
+
+std::function<StatusOr<std::string>()> FetchAssertionKey(std::shared_ptr<grpc::Channel> keys) {
+  return [stub = std::shared_ptr<v1::Keys::Stub>(v1::Keys::NewStub(keys))]() -> StatusOr<std::string> {
+    v1::GetPublicKeyRequest request;
+    request.set_owner("gateway");
+    request.set_name("assertion");
+    v1::PublicKeyResponse response;
+    grpc::ClientContext context;
+    SetDeadline(context, kKeyTimeout);
+    CLOISTER_RETURN_IF_ERROR(FromGrpc(stub->GetPublicKey(&context, request, &response)));
+    return response.public_key();
+  };
+}
+
+// Members are made in this order and destroyed in the other: each rests on those before it.
+class RetrievalProcess final : public RunningService {
+ public:
+  static StatusOr<std::unique_ptr<RunningService>> Start(const ServiceContext& context) {
+    auto process = std::unique_ptr<RetrievalProcess>(new RetrievalProcess(context));
+    storage::RocksDbStoreOptions store_options;
+    store_options.directory = context.OwnDirectory() / "db";
+    store_options.column_families = retrieval::ColumnFamilies();
+    CLOISTER_ASSIGN_OR_RETURN(process->store_, storage::RocksDbStore::Open(store_options));
+    retrieval::CorpusOptions options;
+    options.segment_directory = context.OwnDirectory() / "segments";
+    options.segment_documents = static_cast<uint32_t>(context.config().Int("retrieval.segment_documents"));
+    CLOISTER_ASSIGN_OR_RETURN(process->corpus_,
+                              retrieval::Corpus::Open(*process->store_, process->store_->database_id(),
+                                                      *process->keys_, process->clock_, std::move(options)));
+    const std::string region = context.config().String("appliance.region");
+    process->searcher_ = std::make_unique<retrieval::Searcher>(*process->corpus_, process->contexts_, process->clock_, region);
+    process->releaser_ = std::make_unique<retrieval::Releaser>(*process->corpus_, process->contexts_, process->recorder_,
+                                                               process->clock_, region);
+    process->retrieval_ = std::make_unique<RetrievalService>(*process->searcher_, *process->releaser_, process->verifier_);
+    process->documents_ = std::make_unique<DocumentsService>(*process->corpus_, process->audit_);
+    process->directory_ = std::make_unique<DirectoryService>(*process->corpus_, process->audit_);
+    // What a crash left in the outbox; what fails now is tried again after the next change.
+    const Status delivered = DeliverOutbox(process->corpus_->rows(), process->audit_);
+    if (!delivered.ok()) LogStatus(LogLevel::kWarning, "retrieval.outbox_waits", delivered);
+    return StatusOr<std::unique_ptr<RunningService>>(std::move(process));
+  }
+  std::vector<grpc::Service*> RpcServices() override { return {retrieval_.get(), documents_.get(), directory_.get()}; }
+  std::vector<MethodRule> Rules() const override { return RetrievalRules(); }
+
+ private:
+  explicit RetrievalProcess(const ServiceContext& context)
+      : keys_channel_(context.ChannelTo("keys")),
+        keys_(NewGrpcKeySource(keys_channel_)),
+        audit_(context.ChannelTo("audit")),
+        recorder_(audit_),
+        verifier_(context.config().String("appliance.tenant"), FetchAssertionKey(keys_channel_), clock_),
+        contexts_(clock_) {}
+
+  SystemClock clock_;
+  std::shared_ptr<grpc::Channel> keys_channel_;
+  std::unique_ptr<storage::KeySource> keys_;
+  AuditClient audit_;
+  AuditReleaseRecorder recorder_;
+  AssertionVerifier verifier_;
+  retrieval::SearchContexts contexts_;
+  std::unique_ptr<storage::RocksDbStore> store_;
+  std::unique_ptr<retrieval::Corpus> corpus_;
+  std::unique_ptr<retrieval::Searcher> searcher_;
+  std::unique_ptr<retrieval::Releaser> releaser_;
+  std::unique_ptr<RetrievalService> retrieval_;
+  std::unique_ptr<DocumentsService> documents_;
+  std::unique_ptr<DirectoryService> directory_;
+};
+
+}  // namespace
+}  // namespace cloister::services
+
+int main(int argc, char** argv) {
+  using namespace cloister::services;
+  ServiceDefinition definition;
+  definition.identity = "retrieval";
+  definition.needs = {"keys", "audit"};
+  definition.start = RetrievalProcess::Start;
+  return ServiceMain(argc, argv, definition);
+}
