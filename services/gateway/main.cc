@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// cloister-gateway: the composition root of the only process with a network listener.
+#include <sys/stat.h>
+
+#include <memory>
+
+#include "common/file.h"
+#include "common/log.h"
+#include "services/gateway/gateway.h"
+#include "services/gateway/http_server.h"
+#include "services/gateway/tls_identity.h"
+#include "services/server/grpc_key_source.h"
+#include "services/server/service_main.h"
+#include "storage/rocksdb_store.h"
+
+namespace cloister::services {
+namespace {
+
+// Besides those that run an ask: status, administration and health must be answered while all asks are taken.
+constexpr uint32_t kWorkersBesideAsks = 8;
+
+class GatewayService final : public RunningService {
+ public:
+  static StatusOr<std::unique_ptr<RunningService>> Start(const ServiceContext& context);
+  std::vector<grpc::Service*> RpcServices() override { return {}; }
+  std::vector<MethodRule> Rules() const override { return {}; }
+  void Stop() override {
+    peers_->CancelAll();
+    http_->Stop();
+  }
+
+ private:
+  Status OpenStore(const ServiceContext& context);
+  Status StartHttp(const ServiceContext& context);
+
+  // Destroyed from the last to the first.
+  SystemClock clock_;
+  std::unique_ptr<storage::KeySource> keys_;
+  std::unique_ptr<storage::RocksDbStore> store_;
+  std::unique_ptr<storage::SealedStore> sealed_;
+  storage::DataKey row_key_;
+  std::unique_ptr<CredentialStore> credentials_;
+  std::unique_ptr<Peers> peers_;
+  std::unique_ptr<AssertionSigner> signer_;
+  std::unique_ptr<Authenticator> authenticator_;
+  std::unique_ptr<AskRunner> asks_;
+  Metrics metrics_;
+  std::unique_ptr<Gateway> gateway_;
+  std::unique_ptr<HttpServer> http_;
+};
+
+Status GatewayService::OpenStore(const ServiceContext& context) {
+  storage::RocksDbStoreOptions options;
+  options.directory = context.OwnDirectory() / "store";
+  for (const std::string_view family : kCredentialColumnFamilies) options.column_families.emplace_back(family);
+  CLOISTER_ASSIGN_OR_RETURN(store_, storage::RocksDbStore::Open(options));
+  sealed_ = std::make_unique<storage::SealedStore>(store_->database_id(), *keys_);
+  CLOISTER_ASSIGN_OR_RETURN(row_key_, keys_->GetNamedKey(storage::KeyKind::kStore, "rows"));
+  CLOISTER_ASSIGN_OR_RETURN(credentials_, CredentialStore::Open(*store_, *sealed_, row_key_, clock_));
+  return absl::OkStatus();
+}
+
+Status GatewayService::StartHttp(const ServiceContext& context) {
+  const Config& config = context.config();
+  HttpServerOptions options;
+  options.socket = context.data_directory() / "run" / "gateway-http.sock";
+  options.listen = config.String("gateway.listen");
+  options.limits.workers = static_cast<uint32_t>(config.Int("gateway.asks_concurrent_max")) + kWorkersBesideAsks;
+  crypto::CertificateAndKey identity;
+  if (!options.listen.empty()) {
+    CLOISTER_ASSIGN_OR_RETURN(identity, LoadTlsIdentity(*store_, *sealed_, row_key_, NamesForListener(options.listen),
+                                                        clock_, context.data_directory() / "gateway.crt"));
+    options.certificate_pem = identity.certificate_pem;
+    options.private_key_pem = identity.private_key_pem.view();
+  }
+  CLOISTER_ASSIGN_OR_RETURN(
+      http_, HttpServer::Start(std::move(options), [this](const HttpRequest& request, HttpWriter& writer) {
+        gateway_->Handle(request, writer);
+      }));
+  Log(LogLevel::kInfo, "gateway.listening", {{"listen", config.String("gateway.listen")}});
+  return absl::OkStatus();
+}
+
+StatusOr<std::unique_ptr<RunningService>> GatewayService::Start(const ServiceContext& context) {
+  auto service = std::make_unique<GatewayService>();
+  const Config& config = context.config();
+  service->keys_ = NewGrpcKeySource(context.ChannelTo("keys"));
+  CLOISTER_RETURN_IF_ERROR(service->OpenStore(context));
+  CLOISTER_ASSIGN_OR_RETURN(const storage::DataKey seed,
+                            service->keys_->GetNamedKey(storage::KeyKind::kSigning, "assertion"));
+  CLOISTER_ASSIGN_OR_RETURN(auto signer, crypto::Ed25519Signer::FromSeed(seed.key->view()));
+  service->signer_ =
+      std::make_unique<AssertionSigner>(std::move(signer), config.String("appliance.tenant"), service->clock_);
+  service->peers_ = std::make_unique<Peers>([&](std::string_view identity) { return context.ChannelTo(identity); });
+  struct stat data {};
+  if (::stat(context.data_directory().c_str(), &data) != 0) return ErrnoStatus(errno, "data directory");
+  CLOISTER_ASSIGN_OR_RETURN(service->authenticator_,
+                            Authenticator::New(*service->credentials_, service->peers_->audit_log(), service->clock_,
+                                               data.st_uid));
+  service->asks_ = std::make_unique<AskRunner>(*service->peers_, *service->signer_, service->clock_,
+                                               static_cast<uint32_t>(config.Int("gateway.asks_concurrent_max")));
+  GatewayOptions options;
+  options.question_bytes_max = static_cast<size_t>(config.Int("gateway.question_bytes_max"));
+  service->gateway_ = std::make_unique<Gateway>(GatewayParts{*service->peers_, *service->credentials_,
+                                                             *service->authenticator_, *service->asks_,
+                                                             service->metrics_, service->clock_, options});
+  CLOISTER_RETURN_IF_ERROR(service->StartHttp(context));
+  return std::unique_ptr<RunningService>(std::move(service));
+}
+
+}  // namespace
+}  // namespace cloister::services
+
+int main(int argc, char** argv) {
+  cloister::services::ServiceDefinition definition;
+  definition.identity = "gateway";
+  definition.needs = {"keys", "audit", "embedding", "retrieval", "generation", "ingest"};
+  definition.start = cloister::services::GatewayService::Start;
+  return cloister::services::ServiceMain(argc, argv, definition);
+}
