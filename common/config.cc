@@ -77,17 +77,29 @@ StatusOr<ConfigValue> Convert(const toml::node& node, const ConfigKey& key) {
   }
 }
 
+std::string EnvironmentName(std::string_view key) {
+  std::string out = "CLOISTER_";
+  for (char c : key) out.push_back(c == '.' || c == '-' ? '_' : static_cast<char>(std::toupper(c)));
+  return out;
+}
+
+std::string VariableOf(const ConfigKey& key) {
+  return "environment variable " + EnvironmentName(key.name) + ": ";
+}
+
 // An environment variable is text; numbers and booleans are read from it as TOML would.
 StatusOr<ConfigValue> ConvertText(const std::string& text, const ConfigKey& key) {
   if (std::holds_alternative<std::string>(key.default_value)) return ConfigValue(text);
+  const Status wrong = InvalidArgument(VariableOf(key) + "'" + key.name + "' must be " + TypeName(key.default_value));
   const toml::parse_result parsed = toml::parse("v = " + text);
-  if (!parsed || !parsed.table().contains("v")) {
-    return InvalidArgument("environment: '" + key.name + "' must be " + TypeName(key.default_value));
-  }
-  return Convert(*parsed.table().get("v"), key);
+  // More than one key: the value had a line break and went on.
+  if (!parsed || parsed.table().size() != 1) return wrong;
+  auto value = Convert(*parsed.table().get("v"), key);
+  return value.ok() ? std::move(value) : wrong;  // Convert names a line, which a variable does not have.
 }
 
-Status CheckBounds(const ConfigKey& key, const ConfigValue& value) {
+// `where` says which line or variable the value came from.
+Status CheckBounds(const std::string& where, const ConfigKey& key, const ConfigValue& value) {
   if (key.minimum == 0 && key.maximum == 0) return absl::OkStatus();
   double number = 0;
   if (const auto* i = std::get_if<int64_t>(&value)) {
@@ -104,19 +116,13 @@ Status CheckBounds(const ConfigKey& key, const ConfigValue& value) {
     if (s.back() == '.') s.pop_back();
     return s;
   };
-  return InvalidArgument("'" + key.name + "' must be between " + plain(key.minimum) + " and " +
+  return InvalidArgument(where + "'" + key.name + "' must be between " + plain(key.minimum) + " and " +
                          plain(key.maximum) + " (" + key.help + ")");
 }
 
 // Whether some key stands inside the table `name`: its header alone, with every key commented out, says nothing.
 bool IsSection(const std::string& name, const std::vector<std::string>& keys) {
   return std::any_of(keys.begin(), keys.end(), [&](const std::string& key) { return key.starts_with(name + "."); });
-}
-
-std::string EnvironmentName(std::string_view key) {
-  std::string out = "CLOISTER_";
-  for (char c : key) out.push_back(c == '.' || c == '-' ? '_' : static_cast<char>(std::toupper(c)));
-  return out;
 }
 
 }  // namespace
@@ -150,7 +156,7 @@ StatusOr<Config> Config::Parse(std::string_view toml, const std::vector<ConfigKe
     const auto [name, node] = pending[i];
     if (const auto it = by_name.find(name); it != by_name.end()) {
       CLOISTER_ASSIGN_OR_RETURN(ConfigValue value, Convert(*node, *it->second));
-      CLOISTER_RETURN_IF_ERROR(CheckBounds(*it->second, value));
+      CLOISTER_RETURN_IF_ERROR(CheckBounds(Where(*node), *it->second, value));
       config.values_[name] = std::move(value);
     } else if (const toml::table* table = node->as_table();
                table != nullptr && (!table->empty() || IsSection(name, names))) {
@@ -166,7 +172,7 @@ StatusOr<Config> Config::Parse(std::string_view toml, const std::vector<ConfigKe
     const auto it = environment.find(EnvironmentName(key.name));
     if (it == environment.end()) continue;
     CLOISTER_ASSIGN_OR_RETURN(ConfigValue value, ConvertText(it->second, key));
-    CLOISTER_RETURN_IF_ERROR(CheckBounds(key, value));
+    CLOISTER_RETURN_IF_ERROR(CheckBounds(VariableOf(key), key, value));
     config.values_[key.name] = std::move(value);
   }
   return config;

@@ -101,7 +101,11 @@ Status MakePrivateDirectory(const std::filesystem::path& directory) {
   if (std::filesystem::is_directory(directory, error)) return absl::OkStatus();
   const auto parent = directory.parent_path();
   if (!parent.empty() && parent != directory) CLOISTER_RETURN_IF_ERROR(MakePrivateDirectory(parent));
-  if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return ErrnoStatus(errno, "mkdir");
+  // Another process may have made it meanwhile; a file of that name is in the way.
+  if (::mkdir(directory.c_str(), 0700) != 0) {
+    const int reason = errno;
+    if (reason != EEXIST || !std::filesystem::is_directory(directory, error)) return ErrnoStatus(reason, "mkdir");
+  }
   return SyncDirectory(parent.empty() ? std::filesystem::path(".") : parent);
 }
 
@@ -109,6 +113,7 @@ StatusOr<FileDescriptor> LockFile(const std::filesystem::path& path) {
   FileDescriptor fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!fd.valid()) return ErrnoStatus(errno, "open lock file");
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return ErrnoStatus(errno, "lock file");
     return FailedPrecondition("another process holds the lock; stop it first");
   }
   return fd;

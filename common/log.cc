@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 
+#include "common/bytes.h"
 #include "common/clock.h"
 
 namespace cloister {
@@ -35,11 +36,32 @@ LogState& State() {
   return state;
 }
 
+// The longest start of `text` within the limit that does not end inside a character.
+std::string_view Cut(std::string_view text) {
+  if (text.size() <= kValueBytesMax) return text;
+  size_t end = kValueBytesMax;
+  while (end > 0 && (text[end] & 0xc0) == 0x80) --end;
+  return text.substr(0, end);
+}
+
+// One line of valid JSON that moves no terminal's cursor, whatever comes in.
 std::string Escape(std::string_view text) {
+  text = Cut(text);
+  const bool utf8 = IsUtf8(text);
   std::string out;
-  for (unsigned char c : text.substr(0, kValueBytesMax)) {
-    if (c == '"' || c == '\\') out.push_back('\\');
-    out.push_back(c < 0x20 || c == 0x7f ? ' ' : static_cast<char>(c));
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    // U+0080 to U+009F are control characters, too.
+    const bool c1 = utf8 && c == 0xc2 && static_cast<unsigned char>(text[i + 1]) < 0xa0;
+    if (c < 0x20 || c == 0x7f || c1) {
+      out.push_back(' ');
+      if (c1) ++i;
+    } else if (c >= 0x80 && !utf8) {
+      out.push_back('?');
+    } else {
+      if (c == '"' || c == '\\') out.push_back('\\');
+      out.push_back(static_cast<char>(c));
+    }
   }
   return out;
 }
