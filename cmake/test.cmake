@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # cloister_test(NAME SOURCES... LIBS libs...): one GoogleTest binary, registered with ctest under NAME.
 # CLOISTER_SOURCE_DIR and CLOISTER_EVAL_DIR tell a test where the tree and the (optional) evaluation data are.
-# With BUILD_TESTING=OFF it does nothing.
 find_package(GTest REQUIRED)
 find_package(Threads REQUIRED)
 function(cloister_test NAME)
-  if(NOT BUILD_TESTING)
-    return()
-  endif()
   cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LIBS" ${ARGN})
   add_executable(${NAME} ${ARG_SOURCES})
   target_link_libraries(${NAME} PRIVATE ${ARG_LIBS} GTest::gtest GTest::gmock GTest::gtest_main Threads::Threads)
