@@ -25,6 +25,13 @@ int main(int argc, char** argv) {
   AddUpCommand(app, context);
   AddStatusCommand(app, context);
   AddDownCommand(app, context);
+  AddAskCommands(app, context);
+  AddSearchCommands(app, context);
+  AddIngestCommands(app, context);
+  AddUserCommands(app, context);
+  AddKeyCommands(app, context);
+  AddCollectionCommands(app, context);
+  AddAuditCommands(app, context);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
