@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Audit RPC service over a log writer, people and sections. Does not decide what must be recorded; callers do, and
+// fail closed. Thread-safe; Append blocks on fsync.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "audit/log_writer.h"
+#include "audit/note.h"
+#include "cloister/v1/audit.grpc.pb.h"
+#include "common/clock.h"
+#include "services/audit/clock_watch.h"
+#include "services/audit/guarded_store.h"
+#include "services/audit/people.h"
+#include "services/audit/sections.h"
+#include "services/server/rpc_server.h"
+#include "storage/key_source.h"
+#include "storage/kv_store.h"
+
+namespace cloister::services {
+
+constexpr uint32_t kEntriesPerCallMax = 1000;
+constexpr size_t kReasonBytesMin = 8;
+constexpr size_t kReasonBytesMax = 1000;
+constexpr int kGeneration = 1;  // Restores that open a next one come with backups.
+
+struct AuditServiceOptions {
+  std::filesystem::path log_directory;  // Made with mode 0700 when absent.
+  std::string appliance, tenant;        // The first two parts of the origin.
+  // Called when the disk failed for good, after those who wait were answered. The process should end then.
+  std::function<void()> on_failure;
+  std::function<int(audit::DiskStep)> fault;  // As LogWriterOptions.
+  std::chrono::milliseconds checkpoint_interval{1000};
+};
+
+// The column families that the store must have.
+std::vector<std::string> AuditColumnFamilies();
+// Who may call what.
+std::vector<MethodRule> AuditRules();
+
+class AuditService final : public v1::Audit::Service {
+ public:
+  // Opens the log, brings it up to date and records service.started, and clock.stepped when the clock stands before
+  // the last entry. `store`, `keys` and `clock` must outlive the service.
+  // Errors: kInvalidArgument (names unfit for an origin), kFailedPrecondition (the log has another origin; locked; a
+  // later format), those of LogWriter::Open, People::Load and the key source.
+  static StatusOr<std::unique_ptr<AuditService>> Open(AuditServiceOptions options, storage::KvStore& store,
+                                                      const DatabaseId& database, storage::KeySource& keys,
+                                                      const Clock& clock);
+  ~AuditService() override;
+  // Records service.stopped, makes the last checkpoint and refuses further records.
+  void Stop();
+
+  grpc::Status Append(grpc::ServerContext*, const v1::AppendRequest*, v1::AppendResponse*) override;
+  grpc::Status GetEntries(grpc::ServerContext*, const v1::GetEntriesRequest*, v1::GetEntriesResponse*) override;
+  grpc::Status GetReceipt(grpc::ServerContext*, const v1::GetReceiptRequest*, v1::GetReceiptResponse*) override;
+  grpc::Status Export(grpc::ServerContext*, const v1::ExportRequest*, grpc::ServerWriter<v1::ExportFile>*) override;
+  grpc::Status Unseal(grpc::ServerContext*, const v1::UnsealRequest*, v1::UnsealResponse*) override;
+  grpc::Status GetLogStatus(grpc::ServerContext*, const v1::GetLogStatusRequest*, v1::LogStatus*) override;
+
+ private:
+  AuditService(AuditServiceOptions options, audit::NoteSigner signer, storage::KvStore& store,
+               const DatabaseId& database, storage::KeySource& keys, const Clock& clock);
+  Status OpenLog();
+  // The next four are the RPCs without gRPC.
+  StatusOr<uint64_t> Record(std::string_view identity, const v1::AppendRequest& request);
+  Status Query(const v1::GetEntriesRequest& request, v1::GetEntriesResponse& response);
+  Status Receive(const v1::GetReceiptRequest& request, v1::GetReceiptResponse& response);
+  Status Open(const v1::UnsealRequest& request, v1::UnsealResponse& response);
+  // Checked and made into an event: pseudonyms for names, sealed bytes for sections.
+  StatusOr<audit::Event> MakeEvent(const v1::AppendRequest& request);
+  // Records something this service did itself, for a person when `person` is not empty.
+  StatusOr<uint64_t> RecordOwn(std::string_view event, const std::string& body_json, const std::string& person,
+                               const std::string& person_section_json);
+  // Records clock.stepped when the wall clock ran backwards since the last record.
+  Status NoteClock();
+
+  const AuditServiceOptions options_;
+  const audit::NoteSigner signer_;
+  const Clock& clock_;
+  GuardedStore store_;
+  People people_;
+  Sections sections_;
+  ClockWatch clock_watch_;
+  std::unique_ptr<audit::LogWriter> log_;
+};
+
+}  // namespace cloister::services

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// cloister-audit: the transparency log of the appliance.
+#include <cstdlib>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "services/audit/audit_service.h"
+#include "services/server/grpc_key_source.h"
+#include "services/server/service_main.h"
+#include "storage/rocksdb_store.h"
+
+namespace cloister::services {
+namespace {
+
+// How long answers to those who wait may take to leave before the process ends.
+constexpr std::chrono::milliseconds kFarewell{200};
+
+// A disk that failed a sync may have lost pages it had promised. Nothing here may be trusted until all of it was read
+// again, which a fresh process does.
+void EndProcess() {
+  Log(LogLevel::kError, "service.failed", {{"reason", std::string("disk")}});
+  std::this_thread::sleep_for(kFarewell);
+  std::_Exit(EXIT_FAILURE);
+}
+
+class AuditProcess final : public RunningService {
+ public:
+  static StatusOr<std::unique_ptr<RunningService>> Start(const ServiceContext& context) {
+    auto process = std::unique_ptr<AuditProcess>(new AuditProcess(NewGrpcKeySource(context.ChannelTo("keys"))));
+    storage::RocksDbStoreOptions store;
+    store.directory = context.OwnDirectory() / "sections";
+    store.column_families = AuditColumnFamilies();
+    CLOISTER_ASSIGN_OR_RETURN(process->store_, storage::RocksDbStore::Open(store));
+    AuditServiceOptions options;
+    options.log_directory = context.OwnDirectory() / "log";
+    options.appliance = context.config().String("appliance.name");
+    options.tenant = context.config().String("appliance.tenant");
+    options.on_failure = EndProcess;
+    CLOISTER_ASSIGN_OR_RETURN(process->service_,
+                              AuditService::Open(std::move(options), *process->store_, process->store_->database_id(),
+                                                 *process->keys_, process->clock_));
+    return process;
+  }
+  std::vector<grpc::Service*> RpcServices() override { return {service_.get()}; }
+  std::vector<MethodRule> Rules() const override { return AuditRules(); }
+  void Stop() override { service_->Stop(); }
+
+ private:
+  explicit AuditProcess(std::unique_ptr<storage::KeySource> keys) : keys_(std::move(keys)) {}
+  SystemClock clock_;
+  std::unique_ptr<storage::KeySource> keys_;
+  std::unique_ptr<storage::RocksDbStore> store_;
+  std::unique_ptr<AuditService> service_;
+};
+
+}  // namespace
+}  // namespace cloister::services
+
+int main(int argc, char** argv) {
+  cloister::services::ServiceDefinition definition;
+  definition.identity = "audit";
+  definition.needs = {"keys"};
+  definition.start = cloister::services::AuditProcess::Start;
+  return cloister::services::ServiceMain(argc, argv, definition);
+}

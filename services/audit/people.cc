@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/audit/people.h"
+
+#include <set>
+
+#include "common/bytes.h"
+#include "common/log.h"
+#include "crypto/random.h"
+#include "storage/sealed_record.h"
+
+namespace cloister::services {
+namespace {
+
+constexpr uint8_t kPersonRowFormat = 1;
+
+std::string EncodePerson(const PersonName& name) {
+  ByteWriter out;
+  out.U8(kPersonRowFormat);
+  out.U8(static_cast<uint8_t>(name.kind));
+  out.String(name.name);
+  return out.Take();
+}
+
+StatusOr<PersonName> DecodePerson(std::string_view bytes) {
+  ByteReader reader(bytes);
+  const uint8_t format = reader.U8();
+  if (format != kPersonRowFormat) {
+    return FailedPrecondition("a pseudonym row has format " + std::to_string(format) + "; this version knows 1");
+  }
+  const uint8_t kind = reader.U8();
+  PersonName name;
+  name.kind = static_cast<PersonName::Kind>(kind);
+  name.name = std::string(reader.String());
+  CLOISTER_RETURN_IF_ERROR(reader.Finish("pseudonym row"));
+  if (kind != 1 && kind != 2) return DataLoss("a pseudonym row is of no known kind");
+  return name;
+}
+
+Status CheckName(const PersonName& name) {
+  if (name.name.empty() || name.name.size() > kPersonNameBytesMax || !IsUtf8(name.name)) {
+    return InvalidArgument("a person's or subject's name is 1 to 256 bytes of UTF-8");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string_view KindName(PersonName::Kind kind) { return kind == PersonName::Kind::kUser ? "user" : "subject"; }
+
+StatusOr<PersonName::Kind> ParsePersonKind(std::string_view text) {
+  if (text == "user") return PersonName::Kind::kUser;
+  if (text == "subject") return PersonName::Kind::kSubject;
+  return InvalidArgument("a section's kind is \"user\" or \"subject\"");
+}
+
+Status People::Load() {
+  int64_t destroyed = 0;
+  Status failure = absl::OkStatus();
+  const Status scanned =
+      store_.GetSnapshot()->Scan(kPeopleFamily, "", [&](std::string_view key, std::string_view record) {
+        const Status row = LoadRow(key, record);
+        if (row.code() == StatusCode::kNotFound) ++destroyed;
+        if (row.code() == StatusCode::kUnavailable) failure = row;
+        if (!row.ok() && row.code() != StatusCode::kNotFound) {
+          LogStatus(LogLevel::kError, "audit.pseudonym_unreadable", row);
+        }
+        return failure.ok();
+      });
+  CLOISTER_RETURN_IF_ERROR(scanned);
+  CLOISTER_RETURN_IF_ERROR(failure);
+  if (destroyed > 0) Log(LogLevel::kInfo, "audit.pseudonyms_destroyed", {{"count", destroyed}});
+  return absl::OkStatus();
+}
+
+Status People::LoadRow(std::string_view row_key, std::string_view record) {
+  Person person;
+  CLOISTER_ASSIGN_OR_RETURN(person.pseudonym, Pseudonym::FromBytes(row_key));
+  CLOISTER_ASSIGN_OR_RETURN(person.key_id, storage::RecordKeyId(record));
+  CLOISTER_ASSIGN_OR_RETURN(const storage::DataKey key, keys_.GetKey(person.key_id));
+  CLOISTER_ASSIGN_OR_RETURN(
+      const std::string plain,
+      storage::OpenRecord(key.key->view(), {database_, kPeopleFamily, row_key}, record));
+  CLOISTER_ASSIGN_OR_RETURN(person.name, DecodePerson(plain));
+  Remember(std::move(person));
+  return absl::OkStatus();
+}
+
+void People::Remember(Person person) {
+  std::unique_lock lock(mutex_);
+  by_pseudonym_[person.pseudonym] = person.name;
+  by_name_[person.name] = std::move(person);
+}
+
+StatusOr<std::vector<Person>> People::GetOrAdd(const std::vector<PersonName>& names) {
+  for (const PersonName& name : names) CLOISTER_RETURN_IF_ERROR(CheckName(name));
+  CLOISTER_RETURN_IF_ERROR(AddMissing(names));
+  std::shared_lock lock(mutex_);
+  std::vector<Person> people;
+  for (const PersonName& name : names) people.push_back(by_name_.at(name));
+  return people;
+}
+
+Status People::AddMissing(const std::vector<PersonName>& names) {
+  const auto missing_names = [&] {
+    std::set<PersonName> missing;
+    std::shared_lock lock(mutex_);
+    for (const PersonName& name : names) {
+      if (by_name_.count(name) == 0) missing.insert(name);
+    }
+    return missing;
+  };
+  if (missing_names().empty()) return absl::OkStatus();
+  std::lock_guard adding(adding_);
+  const std::set<PersonName> missing = missing_names();
+  if (missing.empty()) return absl::OkStatus();
+  CLOISTER_ASSIGN_OR_RETURN(
+      const auto keys, keys_.CreateKeys(storage::KeyKind::kSubject, static_cast<uint32_t>(missing.size())));
+  storage::WriteBatch batch;
+  std::vector<Person> people;
+  for (const PersonName& name : missing) {
+    const storage::DataKey& key = keys[people.size()];
+    Person person{name, crypto::RandomId<Pseudonym>(), key.id};
+    const std::string row_key(person.pseudonym.bytes());
+    CLOISTER_ASSIGN_OR_RETURN(std::string record,
+                              storage::SealRecord(key.id, key.key->view(), {database_, kPeopleFamily, row_key},
+                                                  EncodePerson(name)));
+    batch.Put(kPeopleFamily, row_key, std::move(record));
+    people.push_back(std::move(person));
+  }
+  CLOISTER_RETURN_IF_ERROR(store_.Write(batch));
+  for (Person& person : people) Remember(std::move(person));
+  return absl::OkStatus();
+}
+
+StatusOr<Person> People::Find(const Pseudonym& pseudonym) const {
+  std::shared_lock lock(mutex_);
+  const auto found = by_pseudonym_.find(pseudonym);
+  if (found == by_pseudonym_.end()) return NotFound("nobody is known by this pseudonym");
+  return by_name_.at(found->second);
+}
+
+size_t People::size() const {
+  std::shared_lock lock(mutex_);
+  return by_name_.size();
+}
+
+}  // namespace cloister::services
