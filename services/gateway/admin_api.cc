@@ -82,7 +82,7 @@ Status ListUsers(const RouteCall& call) {
 // Directory first: a user that only the directory knows cannot log in, and the same request may simply be repeated.
 Status StoreUser(const RouteCall& call, const std::string& name, const UserInput& input, const char* action) {
   const json body{{"action", action}, {"roles", *input.roles}, {"groups", input.groups->size()},
-                  {"password_set", input.password_phc.has_value()}};
+                  {"password_set", input.password_phc.has_value() ? 1 : 0}};
   const json section{{"user", name}, {"groups", *input.groups}, {"roles", *input.roles}, {"by", call.caller.user}};
   CLOISTER_RETURN_IF_ERROR(RecordAdmin(call, kDirectoryChanged, DumpJson(body), name, DumpJson(section)));
   v1::PutUserRequest request;
