@@ -43,8 +43,12 @@ TEST(HexTest, RefusesEverySecondSpelling) {
 
 // SPEC: RFC 4648 section 10.
 TEST(Base64Test, GivesTheVectorsOfRfc4648) {
-  const std::pair<const char*, const char*> vectors[] = {{"", ""},           {"f", "Zg=="},         {"fo", "Zm8="},
-                                                         {"foo", "Zm9v"},    {"foob", "Zm9vYg=="},  {"fooba", "Zm9vYmE="},
+  const std::pair<const char*, const char*> vectors[] = {{"", ""},
+                                                         {"f", "Zg=="},
+                                                         {"fo", "Zm8="},
+                                                         {"foo", "Zm9v"},
+                                                         {"foob", "Zm9vYg=="},
+                                                         {"fooba", "Zm9vYmE="},
                                                          {"foobar", "Zm9vYmFy"}};
   for (const auto& [plain, encoded] : vectors) {
     EXPECT_EQ(Base64Encode(plain), encoded);
@@ -60,8 +64,8 @@ TEST(Base64Test, RoundTripsEveryByteAtEveryOffset) {
 }
 
 TEST(Base64Test, RefusesWrongLengthsAlphabetsAndPadding) {
-  for (const char* bad : {"Z", "Zg", "Zg=", "Zg===", "=Zg=", "====", "Z===", "Zg==Zg==", "Zm=v", "Zm9v\n", "Zm9 ", "Zm9-",
-                          "Zm9_", "Zg =", "Zm9vZg"}) {
+  for (const char* bad : {"Z", "Zg", "Zg=", "Zg===", "=Zg=", "====", "Z===", "Zg==Zg==", "Zm=v", "Zm9v\n",
+                          "Zm9 ", "Zm9-", "Zm9_", "Zg =", "Zm9vZg"}) {
     EXPECT_EQ(Base64Decode(bad).status().code(), StatusCode::kInvalidArgument) << bad;
   }
 }
@@ -93,16 +97,34 @@ TEST(Base64Test, EveryAcceptedTextIsTheEncodingOfItsValue) {
 }
 
 TEST(IsUtf8Test, TakesWellFormedText) {
-  for (const char* good : {"", "plain", "\x7f", "ü", "€", "語", "😀", "\xed\x9f\xbf", "\xee\x80\x80", "\xf4\x8f\xbf\xbf"}) {
+  for (const char* good :
+       {"", "plain", "\x7f", "ü", "€", "語", "😀", "\xed\x9f\xbf", "\xee\x80\x80", "\xf4\x8f\xbf\xbf"}) {
     EXPECT_TRUE(IsUtf8(good)) << good;
   }
   EXPECT_TRUE(IsUtf8(std::string_view("\0", 1)));
 }
 
 TEST(IsUtf8Test, RefusesSurrogatesOverlongFormsAndWhatIsOutOfRange) {
-  for (const char* bad : {"\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xc3", "\xc3(", "\xe0\x80\x80", "\xe0\x9f\xbf", "\xe2\x82",
-                          "\xed\xa0\x80", "\xed\xbf\xbf", "\xf0\x80\x80\x80", "\xf0\x8f\xbf\xbf", "\xf0\x9f\x98",
-                          "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xf8\x88\x80\x80\x80", "\xfe", "\xff", "a\xff"}) {
+  for (const char* bad : {"\x80",
+                          "\xbf",
+                          "\xc0\x80",
+                          "\xc1\xbf",
+                          "\xc3",
+                          "\xc3(",
+                          "\xe0\x80\x80",
+                          "\xe0\x9f\xbf",
+                          "\xe2\x82",
+                          "\xed\xa0\x80",
+                          "\xed\xbf\xbf",
+                          "\xf0\x80\x80\x80",
+                          "\xf0\x8f\xbf\xbf",
+                          "\xf0\x9f\x98",
+                          "\xf4\x90\x80\x80",
+                          "\xf5\x80\x80\x80",
+                          "\xf8\x88\x80\x80\x80",
+                          "\xfe",
+                          "\xff",
+                          "a\xff"}) {
     EXPECT_FALSE(IsUtf8(bad)) << HexEncode(bad);
   }
 }
@@ -133,8 +155,8 @@ TEST(ByteReaderTest, ReadsWhatTheWriterWrote) {
 }
 
 TEST(ByteReaderTest, KeepsEveryBitOfFloats) {
-  for (const float value : {0.0f, -0.0f, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::denorm_min(),
-                            std::numeric_limits<float>::max()}) {
+  for (const float value : {0.0f, -0.0f, std::numeric_limits<float>::infinity(),
+                            std::numeric_limits<float>::denorm_min(), std::numeric_limits<float>::max()}) {
     ByteWriter out;
     out.F32(value);
     ByteReader in(out.bytes());

@@ -88,12 +88,14 @@ TEST(ConfigTest, AWrongTypeNamesKeyAndTypeWithLineAndColumn) {
 }
 
 TEST(ConfigTest, BoundsAreInclusiveAndNamed) {
-  for (const char* good : {"[gateway]\nquestion-bytes_max = 16\n", "[gateway]\nquestion-bytes_max = 8192\n",
-                           "[retrieval]\nweight = 0.0\n", "[retrieval]\nweight = 1.0\n", "free = -9223372036854775808\n"}) {
+  for (const char* good :
+       {"[gateway]\nquestion-bytes_max = 16\n", "[gateway]\nquestion-bytes_max = 8192\n",
+        "[retrieval]\nweight = 0.0\n", "[retrieval]\nweight = 1.0\n", "free = -9223372036854775808\n"}) {
     EXPECT_TRUE(Config::Parse(good, Known()).ok()) << good;
   }
-  EXPECT_EQ(Refusal("[gateway]\nquestion-bytes_max = 15\n"),
-            "line 2, column 22: 'gateway.question-bytes_max' must be between 16 and 8192 (bytes of a question)");
+  EXPECT_EQ(
+      Refusal("[gateway]\nquestion-bytes_max = 15\n"),
+      "line 2, column 22: 'gateway.question-bytes_max' must be between 16 and 8192 (bytes of a question)");
   Refusal("[gateway]\nquestion-bytes_max = 8193\n");
   Refusal("[retrieval]\nweight = 1.0000001\n");
   Refusal("[retrieval]\nweight = -0.1\n");
@@ -129,9 +131,11 @@ TEST(ConfigTest, AWrongVariableIsNamed) {
   EXPECT_EQ(Refusal("", {{"CLOISTER_FREE", "many"}}),
             "environment variable CLOISTER_FREE: 'free' must be a whole number");
   EXPECT_EQ(Refusal("", {{"CLOISTER_GATEWAY_QUESTION_BYTES_MAX", "1"}}),
-            "environment variable CLOISTER_GATEWAY_QUESTION_BYTES_MAX: 'gateway.question-bytes_max' must be between "
+            "environment variable CLOISTER_GATEWAY_QUESTION_BYTES_MAX: 'gateway.question-bytes_max' must be "
+            "between "
             "16 and 8192 (bytes of a question)");
-  for (const char* bad : {"", "\"1\"", "1.0", "1\nw = 2", "1 # comment\n[x]\ny=1"}) Refusal("", {{"CLOISTER_FREE", bad}});
+  for (const char* bad : {"", "\"1\"", "1.0", "1\nw = 2", "1 # comment\n[x]\ny=1"})
+    Refusal("", {{"CLOISTER_FREE", bad}});
 }
 
 TEST(ConfigDeathTest, AskingForAnUnknownKeyOrAnotherTypeIsAProgrammerError) {

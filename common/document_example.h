@@ -11,8 +11,8 @@
 
 namespace cloister {
 
-// The "name = value" lines of the first block of `path` that begins with "```example NAME". Indented lines continue
-// the value before them, without the space between. Empty when there is no such block.
+// The "name = value" lines of the first block of `path` that begins with "```example NAME". Indented lines
+// continue the value before them, without the space between. Empty when there is no such block.
 inline std::map<std::string, std::string> DocumentExample(const std::string& path, const std::string& name) {
   std::map<std::string, std::string> out;
   std::ifstream in(path);

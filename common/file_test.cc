@@ -111,7 +111,8 @@ TEST_F(FileTest, AWriteThatFailsLeavesTheOldContentAndNoTemporaryFile) {
     ::signal(SIGXFSZ, SIG_IGN);
     const rlimit limit{1000, 1000};
     ::setrlimit(RLIMIT_FSIZE, &limit);
-    ::_exit(WriteFileAtomic(directory_ / "file", std::string(10'000, 'n'), 0600).code() == StatusCode::kUnavailable
+    ::_exit(WriteFileAtomic(directory_ / "file", std::string(10'000, 'n'), 0600).code() ==
+                    StatusCode::kUnavailable
                 ? 0
                 : 1);
   }

@@ -14,7 +14,10 @@ namespace {
 constexpr char kIdsDocument[] = CLOISTER_SOURCE_DIR "/docs/formats/ids.md";
 
 TEST(IdTest, RoundTripsBytesAndText) {
-  const std::string bytes("\x00\x01\x7f\x80\xff" "abcdefghijk", 16);
+  const std::string bytes(
+      "\x00\x01\x7f\x80\xff"
+      "abcdefghijk",
+      16);
   const auto id = DocumentId::FromBytes(bytes);
   ASSERT_TRUE(id.ok());
   EXPECT_EQ(id->bytes(), bytes);
@@ -50,7 +53,9 @@ TEST(IdTest, AZeroIdIsNoId) {
 }
 
 TEST(IdTest, OrdersByBytesAsIfUnsigned) {
-  const auto id = [](char first) { return *DocumentId::FromBytes(std::string(1, first) + std::string(15, '\0')); };
+  const auto id = [](char first) {
+    return *DocumentId::FromBytes(std::string(1, first) + std::string(15, '\0'));
+  };
   EXPECT_LT(id('\x01'), id('\x7f'));
   EXPECT_LT(id('\x7f'), id('\x80'));
   EXPECT_LT(id('\x80'), id('\xff'));

@@ -24,8 +24,8 @@ CipherContextPtr Begin(bool seal, std::string_view key, std::string_view nonce, 
                                     nullptr) == 1);
   int done = 0;
   if (!aad.empty()) {
-    CLOISTER_CHECK(EVP_CipherUpdate(context.get(), nullptr, &done, Unsigned(aad),
-                                    static_cast<int>(aad.size())) == 1);
+    CLOISTER_CHECK(
+        EVP_CipherUpdate(context.get(), nullptr, &done, Unsigned(aad), static_cast<int>(aad.size())) == 1);
   }
   return context;
 }
@@ -33,7 +33,8 @@ CipherContextPtr Begin(bool seal, std::string_view key, std::string_view nonce, 
 void Transform(EVP_CIPHER_CTX* context, std::string_view in, char* out) {
   if (in.empty()) return;
   int done = 0;
-  CLOISTER_CHECK(EVP_CipherUpdate(context, Unsigned(out), &done, Unsigned(in), static_cast<int>(in.size())) == 1);
+  CLOISTER_CHECK(EVP_CipherUpdate(context, Unsigned(out), &done, Unsigned(in), static_cast<int>(in.size())) ==
+                 1);
   CLOISTER_CHECK(done == static_cast<int>(in.size()));
 }
 

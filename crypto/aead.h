@@ -15,7 +15,8 @@ constexpr size_t kAeadNonceBytes = 12;
 constexpr size_t kAeadTagBytes = 16;
 
 // Ciphertext followed by the 16-byte tag. `key` has 32 bytes, `nonce` 12 (CHECKed).
-std::string AeadSeal(std::string_view key, std::string_view nonce, std::string_view aad, std::string_view plaintext);
+std::string AeadSeal(std::string_view key, std::string_view nonce, std::string_view aad,
+                     std::string_view plaintext);
 // Errors: kDataLoss (does not authenticate). On error nothing of the plaintext is returned.
 StatusOr<std::string> AeadOpen(std::string_view key, std::string_view nonce, std::string_view aad,
                                std::string_view ciphertext);

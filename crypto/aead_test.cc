@@ -17,13 +17,15 @@ TEST(AeadTest, GivesThePublishedVectors) {
   EXPECT_EQ(HexEncode(AeadSeal(zero_key, zero_nonce, "", "")), "530f8afbc74536b9a963b4f1c4cb738b");
   EXPECT_EQ(HexEncode(AeadSeal(zero_key, zero_nonce, "", std::string(16, '\0'))),
             "cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919");
-  EXPECT_EQ(HexEncode(AeadSeal(
-                *HexDecode("feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308"),
-                *HexDecode("cafebabefacedbaddecaf888"), *HexDecode("feedfacedeadbeeffeedfacedeadbeefabaddad2"),
-                *HexDecode("d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449"
-                           "a6b525b16aedf5aa0de657ba637b39"))),
-            "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838c5f6"
-            "1e6393ba7a0abcc9f66276fc6ece0f4e1768cddf8853bb2d551b");
+  EXPECT_EQ(
+      HexEncode(AeadSeal(
+          *HexDecode("feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308"),
+          *HexDecode("cafebabefacedbaddecaf888"), *HexDecode("feedfacedeadbeeffeedfacedeadbeefabaddad2"),
+          *HexDecode(
+              "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449"
+              "a6b525b16aedf5aa0de657ba637b39"))),
+      "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838c5f6"
+      "1e6393ba7a0abcc9f66276fc6ece0f4e1768cddf8853bb2d551b");
 }
 
 TEST(AeadTest, OpensWhatItSealed) {

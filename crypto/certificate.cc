@@ -68,7 +68,8 @@ bool SetSerial(X509* certificate) {
   // Positive and of a fixed length. SPEC: RFC 5280 section 4.1.2.2.
   bytes[0] = static_cast<char>((bytes[0] & 0x3f) | 0x40);
   BIGNUM* number = BN_bin2bn(Unsigned(bytes), static_cast<int>(bytes.size()), nullptr);
-  const bool ok = number != nullptr && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate)) != nullptr;
+  const bool ok =
+      number != nullptr && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate)) != nullptr;
   BN_free(number);
   return ok;
 }
@@ -119,7 +120,7 @@ struct Request {
   bool authority = false;
   const char* extended_use = nullptr;
   GENERAL_NAMES* names = nullptr;
-  X509* issuer = nullptr;         // Null: self-signed.
+  X509* issuer = nullptr;  // Null: self-signed.
   EVP_PKEY* issuer_key = nullptr;
 };
 
@@ -176,8 +177,8 @@ StatusOr<CertificateAuthority> CertificateAuthority::New(std::string_view common
     return InvalidArgument("an authority's name must have 1 to 64 bytes");
   }
   CertificateAuthority authority;
-  CLOISTER_ASSIGN_OR_RETURN(
-      authority.own_, Make({.common_name = common_name, .lifetime = lifetime, .authority = true}));
+  CLOISTER_ASSIGN_OR_RETURN(authority.own_,
+                            Make({.common_name = common_name, .lifetime = lifetime, .authority = true}));
   return authority;
 }
 

@@ -49,7 +49,8 @@ bool KeyFits(const CertificateAndKey& pair) {
   const std::string_view pem = pair.private_key_pem.view();
   const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
   const PkeyPtr key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr));
-  return certificate != nullptr && key != nullptr && X509_check_private_key(certificate.get(), key.get()) == 1;
+  return certificate != nullptr && key != nullptr &&
+         X509_check_private_key(certificate.get(), key.get()) == 1;
 }
 
 class CertificateAuthorityTest : public testing::Test {
@@ -112,16 +113,18 @@ TEST_F(CertificateAuthorityTest, EndsWhenItsLifetimeDoes) {
 
 TEST_F(CertificateAuthorityTest, RefusesNamesThatAreNotDnsNames) {
   ASSERT_TRUE(authority_.ok());
-  for (const std::string& name : {std::string(), std::string("a b"), std::string("a,DNS:b"), std::string("a\0b", 3),
-                                  std::string("ü"), std::string(254, 'a')}) {
+  for (const std::string& name : {std::string(), std::string("a b"), std::string("a,DNS:b"),
+                                  std::string("a\0b", 3), std::string("ü"), std::string(254, 'a')}) {
     EXPECT_EQ(authority_->Issue(name, kDay).status().code(), StatusCode::kInvalidArgument) << name;
   }
 }
 
 TEST_F(CertificateAuthorityTest, RefusesNamesAndLifetimesOutOfBounds) {
   EXPECT_EQ(CertificateAuthority::New("", kDay).status().code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(CertificateAuthority::New(std::string(65, 'a'), kDay).status().code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(CertificateAuthority::New("a", std::chrono::hours(0)).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(CertificateAuthority::New(std::string(65, 'a'), kDay).status().code(),
+            StatusCode::kInvalidArgument);
+  EXPECT_EQ(CertificateAuthority::New("a", std::chrono::hours(0)).status().code(),
+            StatusCode::kInvalidArgument);
   ASSERT_TRUE(authority_.ok());
   EXPECT_EQ(authority_->Issue("a", std::chrono::hours(24 * 365 * 20 + 1)).status().code(),
             StatusCode::kInvalidArgument);
@@ -141,13 +144,16 @@ TEST(SelfSignedCertificateTest, VerifiesForEachNameAndAddressWhenTrusted) {
   ASSERT_TRUE(pair.ok());
   EXPECT_TRUE(KeyFits(*pair));
   for (const char* host : {"localhost", "clinic.example"}) {
-    EXPECT_TRUE(Verifies(pair->certificate_pem, pair->certificate_pem, X509_PURPOSE_SSL_SERVER, host)) << host;
+    EXPECT_TRUE(Verifies(pair->certificate_pem, pair->certificate_pem, X509_PURPOSE_SSL_SERVER, host))
+        << host;
   }
   for (const char* address : {"127.0.0.1", "::1"}) {
-    EXPECT_TRUE(Verifies(pair->certificate_pem, pair->certificate_pem, X509_PURPOSE_SSL_SERVER, address, true))
+    EXPECT_TRUE(
+        Verifies(pair->certificate_pem, pair->certificate_pem, X509_PURPOSE_SSL_SERVER, address, true))
         << address;
   }
-  EXPECT_FALSE(Verifies(pair->certificate_pem, pair->certificate_pem, X509_PURPOSE_SSL_SERVER, "other.example"));
+  EXPECT_FALSE(
+      Verifies(pair->certificate_pem, pair->certificate_pem, X509_PURPOSE_SSL_SERVER, "other.example"));
   EXPECT_FALSE(
       Verifies(pair->certificate_pem, pair->certificate_pem, X509_PURPOSE_SSL_SERVER, "127.0.0.2", true));
 }
@@ -174,7 +180,8 @@ TEST(CertificateFingerprintTest, IsTheDigestOfTheDerForm) {
     hex += two;
   }
   EXPECT_EQ(*CertificateFingerprint(pair->certificate_pem), hex);
-  for (const std::string& bad : {std::string(), std::string("not PEM"), pair->certificate_pem.substr(0, 100)}) {
+  for (const std::string& bad :
+       {std::string(), std::string("not PEM"), pair->certificate_pem.substr(0, 100)}) {
     EXPECT_EQ(CertificateFingerprint(bad).status().code(), StatusCode::kInvalidArgument);
   }
 }

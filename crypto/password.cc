@@ -25,8 +25,8 @@ bool InBounds(const Argon2Cost& cost) {
 
 StatusOr<Secret> Hash(std::string_view password, std::string_view salt, const Argon2Cost& cost) {
   Secret out(kHashBytes);
-  const int error = argon2id_hash_raw(cost.passes, cost.memory_kib, cost.lanes, password.data(), password.size(),
-                                      salt.data(), salt.size(), out.data(), out.size());
+  const int error = argon2id_hash_raw(cost.passes, cost.memory_kib, cost.lanes, password.data(),
+                                      password.size(), salt.data(), salt.size(), out.data(), out.size());
   if (error == ARGON2_MEMORY_ALLOCATION_ERROR || error == ARGON2_THREAD_FAIL) {
     return ResourceExhausted("not enough memory or threads for Argon2id; free some or lower its cost");
   }
@@ -89,8 +89,10 @@ std::optional<PhcString> ParsePhc(std::string_view text) {
 
 }  // namespace
 
-StatusOr<Secret> KeyFromPassphrase(std::string_view passphrase, std::string_view salt, const Argon2Cost& cost) {
-  if (passphrase.size() > kPassphraseBytesMax) return InvalidArgument("the passphrase has more than 1024 bytes");
+StatusOr<Secret> KeyFromPassphrase(std::string_view passphrase, std::string_view salt,
+                                   const Argon2Cost& cost) {
+  if (passphrase.size() > kPassphraseBytesMax)
+    return InvalidArgument("the passphrase has more than 1024 bytes");
   if (salt.size() < kSaltBytesMin || salt.size() > kSaltBytesMax) {
     return InvalidArgument("the Argon2id salt must have 16 to 64 bytes");
   }

@@ -26,12 +26,14 @@ constexpr size_t kPassphraseBytesMax = 1024;
 
 // 32 bytes. Errors: kInvalidArgument (salt not of 16 to 64 bytes, cost out of bounds, passphrase longer than
 // kPassphraseBytesMax; the least length is for whoever sets one), kResourceExhausted (memory, threads).
-StatusOr<Secret> KeyFromPassphrase(std::string_view passphrase, std::string_view salt, const Argon2Cost& cost);
+StatusOr<Secret> KeyFromPassphrase(std::string_view passphrase, std::string_view salt,
+                                   const Argon2Cost& cost);
 
 // A PHC string "$argon2id$v=19$m=...,t=...,p=...$salt$hash" with a fresh salt.
 // Errors: kInvalidArgument (cost out of bounds, longer than kPassphraseBytesMax), kResourceExhausted.
 StatusOr<std::string> HashPassword(std::string_view password, const Argon2Cost& cost);
-// Errors: kUnauthenticated (wrong password), kDataLoss (`phc` is malformed or out of bounds), kResourceExhausted.
+// Errors: kUnauthenticated (wrong password), kDataLoss (`phc` is malformed or out of bounds),
+// kResourceExhausted.
 Status CheckPassword(std::string_view phc, std::string_view password);
 
 }  // namespace cloister::crypto

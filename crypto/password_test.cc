@@ -20,7 +20,8 @@ std::string Replaced(std::string text, std::string_view from, std::string_view t
 
 // Made by the reference implementation's command line: argon2 somesalt1234567890 -id -t 2 -k 256 -p 1 -l 32.
 TEST(KeyFromPassphraseTest, AgreesWithTheReferenceImplementation) {
-  const auto key = KeyFromPassphrase("password", "somesalt1234567890", {.memory_kib = 256, .passes = 2, .lanes = 1});
+  const auto key =
+      KeyFromPassphrase("password", "somesalt1234567890", {.memory_kib = 256, .passes = 2, .lanes = 1});
   ASSERT_TRUE(key.ok());
   EXPECT_EQ(HexEncode(key->view()), "b9124e2ddbfdebac42c2c18aac648352e1fe550711c562126b581c4c3b00de39");
 }
@@ -64,7 +65,8 @@ TEST(HashPasswordTest, AcceptsTheRightPasswordAndNoOther) {
   for (const char* wrong : {"", "correct horsf", "correct horse ", "correct hors", "Correct horse"}) {
     EXPECT_EQ(CheckPassword(*phc, wrong).code(), StatusCode::kUnauthenticated) << wrong;
   }
-  EXPECT_EQ(CheckPassword(*phc, std::string(kPassphraseBytesMax + 1, 'p')).code(), StatusCode::kUnauthenticated);
+  EXPECT_EQ(CheckPassword(*phc, std::string(kPassphraseBytesMax + 1, 'p')).code(),
+            StatusCode::kUnauthenticated);
 }
 
 TEST(HashPasswordTest, SaltsEachHashAfresh) {
@@ -79,20 +81,33 @@ TEST(HashPasswordTest, RefusesCostsAndLengthsOutOfBounds) {
 
 TEST(CheckPasswordTest, RefusesDoctoredParametersWithoutSpendingThem) {
   const std::string phc = *HashPassword("correct horse", kCheap);
-  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
-           {"m=64", "m=4294967295"}, {"m=64", "m=1048577"},  {"m=64", "m=0"},      {"m=64", "m=064"},
-           {"m=64", "m=+64"},        {"m=64", "m="},         {"m=64", "m=64x"},    {"m=64", "m=99999999999"},
-           {"t=1", "t=0"},           {"t=1", "t=65"},        {"p=1", "p=17"},      {"p=1", "p=0"},
-           {"argon2id", "argon2i"},  {"argon2id", "argon2d"}, {"v=19", "v=16"},    {",t=1", ""},
-           {"m=64,t=1,p=1", "t=1,m=64,p=1"}}) {
+  for (const auto& [from, to] :
+       std::vector<std::pair<std::string, std::string>>{{"m=64", "m=4294967295"},
+                                                        {"m=64", "m=1048577"},
+                                                        {"m=64", "m=0"},
+                                                        {"m=64", "m=064"},
+                                                        {"m=64", "m=+64"},
+                                                        {"m=64", "m="},
+                                                        {"m=64", "m=64x"},
+                                                        {"m=64", "m=99999999999"},
+                                                        {"t=1", "t=0"},
+                                                        {"t=1", "t=65"},
+                                                        {"p=1", "p=17"},
+                                                        {"p=1", "p=0"},
+                                                        {"argon2id", "argon2i"},
+                                                        {"argon2id", "argon2d"},
+                                                        {"v=19", "v=16"},
+                                                        {",t=1", ""},
+                                                        {"m=64,t=1,p=1", "t=1,m=64,p=1"}}) {
     EXPECT_EQ(CheckPassword(Replaced(phc, from, to), "correct horse").code(), StatusCode::kDataLoss) << to;
   }
 }
 
 TEST(CheckPasswordTest, RefusesMalformedStrings) {
   const std::string phc = *HashPassword("correct horse", kCheap);
-  for (const std::string& bad : {std::string(), std::string("$"), std::string("plain"), phc + "=", phc + "$", phc + "A",
-                                 Replaced(phc, "$argon2id", "argon2id"), phc.substr(0, phc.rfind('$'))}) {
+  for (const std::string& bad :
+       {std::string(), std::string("$"), std::string("plain"), phc + "=", phc + "$", phc + "A",
+        Replaced(phc, "$argon2id", "argon2id"), phc.substr(0, phc.rfind('$'))}) {
     EXPECT_EQ(CheckPassword(bad, "correct horse").code(), StatusCode::kDataLoss) << bad;
   }
   for (size_t size = 0; size < phc.size(); ++size) {

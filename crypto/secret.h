@@ -12,8 +12,8 @@ namespace cloister::crypto {
 class Secret {
  public:
   Secret() = default;
-  explicit Secret(size_t size);               // Zero-filled.
-  explicit Secret(std::string_view bytes);    // Copies; the caller wipes its own copy (see Wipe).
+  explicit Secret(size_t size);             // Zero-filled.
+  explicit Secret(std::string_view bytes);  // Copies; the caller wipes its own copy (see Wipe).
   Secret(Secret&& other) noexcept;
   Secret& operator=(Secret&& other) noexcept;
   Secret(const Secret&) = delete;

@@ -26,8 +26,8 @@ StatusOr<Ed25519Signer> Ed25519Signer::FromSeed(std::string_view seed) {
   signer.seed_ = Secret(seed);
   signer.public_key_.resize(kEd25519PublicBytes);
   size_t size = kEd25519PublicBytes;
-  CLOISTER_CHECK(EVP_PKEY_get_raw_public_key(PrivateKey(seed).get(), Unsigned(signer.public_key_.data()),
-                                             &size) == 1);
+  CLOISTER_CHECK(
+      EVP_PKEY_get_raw_public_key(PrivateKey(seed).get(), Unsigned(signer.public_key_.data()), &size) == 1);
   return signer;
 }
 
@@ -38,8 +38,8 @@ std::string Ed25519Signer::Sign(std::string_view message) const {
   CLOISTER_CHECK(EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key.get()) == 1);
   std::string out(kEd25519SignatureBytes, '\0');
   size_t size = out.size();
-  CLOISTER_CHECK(EVP_DigestSign(context.get(), Unsigned(out.data()), &size, Unsigned(message),
-                                message.size()) == 1);
+  CLOISTER_CHECK(
+      EVP_DigestSign(context.get(), Unsigned(out.data()), &size, Unsigned(message), message.size()) == 1);
   CLOISTER_CHECK(size == kEd25519SignatureBytes);
   return out;
 }

@@ -21,9 +21,9 @@ class Ed25519Signer {
   static Ed25519Signer Generate();
   // Errors: kInvalidArgument (not 32 bytes).
   static StatusOr<Ed25519Signer> FromSeed(std::string_view seed);
-  std::string Sign(std::string_view message) const;     // 64 bytes.
+  std::string Sign(std::string_view message) const;              // 64 bytes.
   const std::string& public_key() const { return public_key_; }  // 32 bytes.
-  const Secret& seed() const { return seed_; }          // To be sealed by the caller.
+  const Secret& seed() const { return seed_; }                   // To be sealed by the caller.
 
  private:
   Ed25519Signer() = default;

@@ -17,7 +17,9 @@ namespace {
 
 using nlohmann::json;
 
-std::string Bytes(const json& test, const char* field) { return *HexDecode(test.at(field).get<std::string>()); }
+std::string Bytes(const json& test, const char* field) {
+  return *HexDecode(test.at(field).get<std::string>());
+}
 
 struct Counts {
   int valid = 0;
@@ -89,7 +91,8 @@ void RunHkdf(const json& test, bool valid, size_t hash_bytes,
   // What is invalid asks for too much; our function dies of that, see HkdfTest.
   ASSERT_EQ(size <= 255 * hash_bytes, valid);
   if (!valid) return;
-  EXPECT_EQ(hkdf(Bytes(test, "ikm"), Bytes(test, "salt"), Bytes(test, "info"), size).view(), Bytes(test, "okm"));
+  EXPECT_EQ(hkdf(Bytes(test, "ikm"), Bytes(test, "salt"), Bytes(test, "info"), size).view(),
+            Bytes(test, "okm"));
 }
 
 TEST_F(WycheproofTest, HkdfSha512) {
@@ -111,8 +114,8 @@ TEST_F(WycheproofTest, HmacSha256) {
       "hmac_sha256", [](const json&) { return true; },
       [](const json& group, const json& test, bool valid) {
         // Shorter tags are prefixes.
-        const std::string tag =
-            HmacSha256(Bytes(test, "key"), Bytes(test, "msg")).substr(0, group.at("tagSize").get<size_t>() / 8);
+        const std::string tag = HmacSha256(Bytes(test, "key"), Bytes(test, "msg"))
+                                    .substr(0, group.at("tagSize").get<size_t>() / 8);
         EXPECT_EQ(ConstantTimeEqual(tag, Bytes(test, "tag")), valid);
       });
   EXPECT_GT(counts.valid, 50);
@@ -123,7 +126,8 @@ TEST_F(WycheproofTest, Ed25519) {
   const Counts counts = ForEach(
       "ed25519", [](const json&) { return true; },
       [](const json& group, const json& test, bool valid) {
-        EXPECT_EQ(Ed25519Verify(Bytes(group.at("publicKey"), "pk"), Bytes(test, "msg"), Bytes(test, "sig")), valid);
+        EXPECT_EQ(Ed25519Verify(Bytes(group.at("publicKey"), "pk"), Bytes(test, "msg"), Bytes(test, "sig")),
+                  valid);
       });
   EXPECT_GT(counts.valid, 50);
   EXPECT_GT(counts.invalid, 50);

@@ -51,13 +51,15 @@ StatusOr<std::optional<Acknowledged>> AcknowledgedFile::Read(const std::filesyst
   in.Raw(kChecksumBytes);
   if (database.ok()) value.database = *database;
   if (!in.Finish("acknowledged").ok() || Serialise(value) != *bytes) {
-    return DataLoss("the file 'acknowledged' beside the database is damaged; check the disk, then remove the file "
-                    "to open without knowing whether an acknowledged write is missing");
+    return DataLoss(
+        "the file 'acknowledged' beside the database is damaged; check the disk, then remove the file "
+        "to open without knowing whether an acknowledged write is missing");
   }
   return std::optional<Acknowledged>(value);
 }
 
-StatusOr<AcknowledgedFile> AcknowledgedFile::Start(const std::filesystem::path& path, const Acknowledged& first) {
+StatusOr<AcknowledgedFile> AcknowledgedFile::Start(const std::filesystem::path& path,
+                                                   const Acknowledged& first) {
   CLOISTER_RETURN_IF_ERROR(WriteFileAtomic(path, Serialise(first), kFileMode));
   AcknowledgedFile file;
   file.fd_ = FileDescriptor(::open(path.c_str(), O_WRONLY | O_CLOEXEC));

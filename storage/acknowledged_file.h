@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Remembers the commit sequence of the last acknowledged batch beside a database, so that a database that comes back
-// without it is noticed. One write without fsync per batch: after a power cut it may be behind the database, never
-// ahead of it. Finds batches lost by the database; does not find the loss of both (see the freshness statement).
-// SPEC: docs/formats/sealed-record.md, "The sequence check"
+// Remembers the commit sequence of the last acknowledged batch beside a database, so that a database that
+// comes back without it is noticed. One write without fsync per batch: after a power cut it may be behind the
+// database, never ahead of it. Finds batches lost by the database; does not find the loss of both (see the
+// freshness statement). SPEC: docs/formats/sealed-record.md, "The sequence check"
 #pragma once
 
 #include <cstdint>

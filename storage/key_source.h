@@ -15,11 +15,11 @@ namespace cloister::storage {
 
 // What a key is for. Stored in the keyring; values are stable. SPEC: docs/formats/keyring.md
 enum class KeyKind : uint8_t {
-  kStore = 1,      // A service's own rows that belong to no document or subject.
-  kDocument = 2,   // One document: original, text, chunks, vectors.
-  kSubject = 3,    // One data subject or user: audit sections and personal attributes.
-  kSegment = 4,    // One derived segment file.
-  kSigning = 5,    // An Ed25519 seed.
+  kStore = 1,     // A service's own rows that belong to no document or subject.
+  kDocument = 2,  // One document: original, text, chunks, vectors.
+  kSubject = 3,   // One data subject or user: audit sections and personal attributes.
+  kSegment = 4,   // One derived segment file.
+  kSigning = 5,   // An Ed25519 seed.
 };
 
 struct DataKey {

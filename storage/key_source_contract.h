@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every KeySource does. Include it in one test of each implementation and instantiate KeySourceContract with how
-// to make a harness: two sources of different owners over one empty keyring.
+// What every KeySource does. Include it in one test of each implementation and instantiate KeySourceContract
+// with how to make a harness: two sources of different owners over one empty keyring.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -101,8 +101,9 @@ TEST_P(KeySourceContract, ANamedKeyStaysTheSame) {
 TEST_P(KeySourceContract, NamedKeysDifferByNameKindAndOwner) {
   const auto rows = own().GetNamedKey(KeyKind::kStore, "rows");
   ASSERT_TRUE(rows.ok());
-  for (const auto& key : {own().GetNamedKey(KeyKind::kStore, "index"), own().GetNamedKey(KeyKind::kSegment, "rows"),
-                          other().GetNamedKey(KeyKind::kStore, "rows")}) {
+  for (const auto& key :
+       {own().GetNamedKey(KeyKind::kStore, "index"), own().GetNamedKey(KeyKind::kSegment, "rows"),
+        other().GetNamedKey(KeyKind::kStore, "rows")}) {
     ASSERT_TRUE(key.ok());
     EXPECT_NE(key->id, rows->id);
     EXPECT_NE(key->key->view(), rows->key->view());

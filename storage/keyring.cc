@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/keyring.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <map>
 #include <mutex>
 #include <shared_mutex>
@@ -27,7 +30,8 @@ bool IsName(std::string_view name, size_t bytes_max) {
 }
 
 Status CheckOwnerAndKind(std::string_view owner, KeyKind kind) {
-  if (!IsName(owner, kOwnerBytesMax)) return InvalidArgument("the owner of a key must be 1 to 64 of [a-z0-9-]");
+  if (!IsName(owner, kOwnerBytesMax))
+    return InvalidArgument("the owner of a key must be 1 to 64 of [a-z0-9-]");
   if (kind < KeyKind::kStore || kind > KeyKind::kSigning) return InvalidArgument("unknown kind of key");
   return absl::OkStatus();
 }
@@ -42,10 +46,9 @@ StatusOr<FileDescriptor> LockBeside(const std::filesystem::path& path) {
 }
 
 StatusOr<bool> Exists(const std::filesystem::path& path) {
-  std::error_code error;
-  const bool exists = std::filesystem::exists(path, error);
-  if (error) return ErrnoStatus(error.value(), "keyring");
-  return exists;
+  if (::access(path.c_str(), F_OK) == 0) return true;
+  if (errno == ENOENT) return false;
+  return ErrnoStatus(errno, "keyring");
 }
 
 }  // namespace
@@ -54,8 +57,13 @@ class Keyring::Impl {
  public:
   Impl(std::filesystem::path path, FileDescriptor lock, const Clock& clock, KeyringHeader header,
        crypto::Secret epoch_key, KeyringTable table, size_t keys_max)
-      : path_(std::move(path)), lock_(std::move(lock)), clock_(clock), epoch_key_(std::move(epoch_key)),
-        keys_max_(keys_max), header_(std::move(header)), table_(std::move(table)) {
+      : path_(std::move(path)),
+        lock_(std::move(lock)),
+        clock_(clock),
+        epoch_key_(std::move(epoch_key)),
+        keys_max_(keys_max),
+        header_(std::move(header)),
+        table_(std::move(table)) {
     for (const auto& [id, entry] : table_) Index(id, entry);
   }
 
@@ -173,7 +181,8 @@ class Keyring::Impl {
 Keyring::Keyring(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Keyring::~Keyring() = default;
 
-StatusOr<std::unique_ptr<Keyring>> Keyring::Create(const std::filesystem::path& path, std::string_view passphrase,
+StatusOr<std::unique_ptr<Keyring>> Keyring::Create(const std::filesystem::path& path,
+                                                   std::string_view passphrase,
                                                    const crypto::Argon2Cost& cost, const Clock& clock) {
   if (passphrase.size() < crypto::kPassphraseBytesMin) {
     return InvalidArgument("the passphrase must have at least 12 bytes");
@@ -198,8 +207,9 @@ StatusOr<std::unique_ptr<Keyring>> Keyring::Create(const std::filesystem::path& 
   return std::unique_ptr<Keyring>(new Keyring(std::move(impl)));
 }
 
-StatusOr<std::unique_ptr<Keyring>> Keyring::Open(const std::filesystem::path& path, std::string_view passphrase,
-                                                 const Clock& clock, size_t keys_max) {
+StatusOr<std::unique_ptr<Keyring>> Keyring::Open(const std::filesystem::path& path,
+                                                 std::string_view passphrase, const Clock& clock,
+                                                 size_t keys_max) {
   CLOISTER_ASSIGN_OR_RETURN(const bool exists, Exists(path));
   if (!exists) return NotFound("there is no keyring");
   CLOISTER_ASSIGN_OR_RETURN(FileDescriptor lock, LockBeside(path));
@@ -226,7 +236,9 @@ StatusOr<std::unique_ptr<Keyring>> Keyring::Open(const std::filesystem::path& pa
 StatusOr<std::vector<DataKey>> Keyring::CreateKeys(std::string_view owner, KeyKind kind, uint32_t count) {
   return impl_->CreateKeys(owner, kind, count);
 }
-StatusOr<DataKey> Keyring::GetKey(std::string_view owner, const KeyId& id) const { return impl_->GetKey(owner, id); }
+StatusOr<DataKey> Keyring::GetKey(std::string_view owner, const KeyId& id) const {
+  return impl_->GetKey(owner, id);
+}
 StatusOr<DataKey> Keyring::GetNamedKey(std::string_view owner, KeyKind kind, std::string_view name) {
   return impl_->GetNamedKey(owner, kind, name);
 }

@@ -20,29 +20,32 @@
 namespace cloister::storage {
 
 constexpr size_t kKeyringKeysMax = 4'000'000;
-constexpr size_t kOwnerBytesMax = 64;    // Of [a-z0-9-], as names are.
+constexpr size_t kOwnerBytesMax = 64;  // Of [a-z0-9-], as names are.
 constexpr size_t kKeyNameBytesMax = 64;
 
-// Thread-safe. Each change rewrites the whole file (about 100 bytes a key) with fsync: batch the creation of keys.
-// Holds data keys wrapped; only the epoch key is in locked memory. One process at a time.
+// Thread-safe. Each change rewrites the whole file (about 100 bytes a key) with fsync: batch the creation of
+// keys. Holds data keys wrapped; only the epoch key is in locked memory. One process at a time.
 class Keyring {
  public:
   // Makes the file with mode 0600. `clock` stamps new keys and must outlive the keyring.
-  // Errors: kAlreadyExists, kInvalidArgument (passphrase shorter than kPassphraseBytesMin or too long, cost out of
-  // bounds), kResourceExhausted (disk full, memory for Argon2id), kFailedPrecondition (locked), kUnavailable.
-  static StatusOr<std::unique_ptr<Keyring>> Create(const std::filesystem::path& path, std::string_view passphrase,
+  // Errors: kAlreadyExists, kInvalidArgument (passphrase shorter than kPassphraseBytesMin or too long, cost
+  // out of bounds), kResourceExhausted (disk full, memory for Argon2id), kFailedPrecondition (locked),
+  // kUnavailable.
+  static StatusOr<std::unique_ptr<Keyring>> Create(const std::filesystem::path& path,
+                                                   std::string_view passphrase,
                                                    const crypto::Argon2Cost& cost, const Clock& clock);
   // Errors: kNotFound, kUnauthenticated (wrong passphrase; nothing was touched), kDataLoss (damaged),
-  // kFailedPrecondition (locked by another process, or a format this version does not know), kResourceExhausted
-  // (memory for Argon2id), kUnavailable.
-  // More than `keys_max` keys are refused from then on; a keyring that holds more already still opens.
-  static StatusOr<std::unique_ptr<Keyring>> Open(const std::filesystem::path& path, std::string_view passphrase,
-                                                 const Clock& clock, size_t keys_max = kKeyringKeysMax);
+  // kFailedPrecondition (locked by another process, or a format this version does not know),
+  // kResourceExhausted (memory for Argon2id), kUnavailable. More than `keys_max` keys are refused from then
+  // on; a keyring that holds more already still opens.
+  static StatusOr<std::unique_ptr<Keyring>> Open(const std::filesystem::path& path,
+                                                 std::string_view passphrase, const Clock& clock,
+                                                 size_t keys_max = kKeyringKeysMax);
   ~Keyring();
 
-  // All of these: `owner` is an identity such as "retrieval", 1 to kOwnerBytesMax bytes. After an error of a change
-  // memory and file hold what they held before, save that after kUnavailable from the last fsync the file may
-  // hold keys that nobody was given.
+  // All of these: `owner` is an identity such as "retrieval", 1 to kOwnerBytesMax bytes. After an error of a
+  // change memory and file hold what they held before, save that after kUnavailable from the last fsync the
+  // file may hold keys that nobody was given.
 
   // Random keys, durable before this returns. Errors: kInvalidArgument (kind, owner, count of 0 or more than
   // kKeysPerCallMax), kResourceExhausted (kKeyringKeysMax reached, disk full), kUnavailable.

@@ -23,7 +23,8 @@ crypto::Secret Derive(const crypto::Secret& key, std::string_view salt, std::str
   return crypto::HkdfSha512(key.view(), salt, "cloister/v1/keyring/" + std::string(purpose), kKeyBytes);
 }
 
-StatusOr<crypto::Secret> OpenToSecret(const crypto::Secret& key, std::string_view aad, std::string_view sealed) {
+StatusOr<crypto::Secret> OpenToSecret(const crypto::Secret& key, std::string_view aad,
+                                      std::string_view sealed) {
   CLOISTER_ASSIGN_OR_RETURN(std::string opened, crypto::AeadOpen(key.view(), ZeroNonce(), aad, sealed));
   crypto::Secret out{std::string_view(opened)};
   crypto::Wipe(opened.data(), opened.size());
@@ -112,7 +113,8 @@ std::string WrapEpochKey(const crypto::Secret& root_key, const KeyringHeader& he
 }
 
 StatusOr<crypto::Secret> UnwrapEpochKey(const crypto::Secret& root_key, const KeyringHeader& header) {
-  return OpenToSecret(Derive(root_key, header.epoch_salt, "epoch"), EpochAad(header), header.wrapped_epoch_key);
+  return OpenToSecret(Derive(root_key, header.epoch_salt, "epoch"), EpochAad(header),
+                      header.wrapped_epoch_key);
 }
 
 std::string WrapKey(const crypto::Secret& epoch_key, const KeyringHeader& header, const KeyId& id,
@@ -122,13 +124,13 @@ std::string WrapKey(const crypto::Secret& epoch_key, const KeyringHeader& header
   return crypto::AeadSeal(wrapping.view(), ZeroNonce(), EntryAad(header, entry), key);
 }
 
-StatusOr<crypto::Secret> UnwrapKey(const crypto::Secret& epoch_key, const KeyringHeader& header, const KeyId& id,
-                                   const KeyringEntry& entry) {
+StatusOr<crypto::Secret> UnwrapKey(const crypto::Secret& epoch_key, const KeyringHeader& header,
+                                   const KeyId& id, const KeyringEntry& entry) {
   return OpenToSecret(Derive(epoch_key, id.bytes(), "entry"), EntryAad(header, entry), entry.wrapped_key);
 }
 
-std::string SealKeyring(const crypto::Secret& epoch_key, const KeyringHeader& header, const KeyringTable& table,
-                        const KeyringTable& added) {
+std::string SealKeyring(const crypto::Secret& epoch_key, const KeyringHeader& header,
+                        const KeyringTable& table, const KeyringTable& added) {
   const std::string entries = MergedEntries(table, added);
   std::string file = WriteHeader(header, entries.size() + crypto::kAeadTagBytes);
   const crypto::Secret table_key = Derive(epoch_key, header.table_salt, "table");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bytes of a keyring file: derives, wraps, serialises and parses. Does no I/O, draws no randomness (so that the
-// worked example of docs/formats/keyring.md can be reproduced) and holds no state. For storage/keyring.cc.
+// The bytes of a keyring file: derives, wraps, serialises and parses. Does no I/O, draws no randomness (so
+// that the worked example of docs/formats/keyring.md can be reproduced) and holds no state. For
+// storage/keyring.cc.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,7 @@ struct KeyringHeader {
   uint64_t generation = 0;
   crypto::Argon2Cost cost;
   std::string root_salt;
-  std::string root_check;         // Tells a wrong passphrase from damage.
+  std::string root_check;  // Tells a wrong passphrase from damage.
   uint32_t epoch = 0;
   std::string epoch_salt;
   std::string wrapped_epoch_key;
@@ -37,7 +38,7 @@ struct KeyringEntry {
   KeyKind kind = KeyKind::kStore;
   int64_t created_ns = 0;  // Unix time.
   std::string owner;
-  std::string name;        // Empty for keys known by id alone.
+  std::string name;  // Empty for keys known by id alone.
   std::string wrapped_key;
 };
 using KeyringTable = std::map<KeyId, KeyringEntry>;
@@ -52,12 +53,12 @@ StatusOr<crypto::Secret> UnwrapEpochKey(const crypto::Secret& root_key, const Ke
 std::string WrapKey(const crypto::Secret& epoch_key, const KeyringHeader& header, const KeyId& id,
                     const KeyringEntry& entry, std::string_view key);
 // Errors: kDataLoss.
-StatusOr<crypto::Secret> UnwrapKey(const crypto::Secret& epoch_key, const KeyringHeader& header, const KeyId& id,
-                                   const KeyringEntry& entry);
+StatusOr<crypto::Secret> UnwrapKey(const crypto::Secret& epoch_key, const KeyringHeader& header,
+                                   const KeyId& id, const KeyringEntry& entry);
 
 // The file that holds `table` and `added`, which share no id.
-std::string SealKeyring(const crypto::Secret& epoch_key, const KeyringHeader& header, const KeyringTable& table,
-                        const KeyringTable& added);
+std::string SealKeyring(const crypto::Secret& epoch_key, const KeyringHeader& header,
+                        const KeyringTable& table, const KeyringTable& added);
 // Errors: kDataLoss (not a keyring, damaged), kFailedPrecondition (unknown format, root kind or flags).
 StatusOr<KeyringHeader> ParseKeyringHeader(std::string_view file);
 // After ParseKeyringHeader accepted `file`. Errors: kDataLoss.

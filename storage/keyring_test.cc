@@ -110,8 +110,11 @@ TEST_F(KeyringTest, CreateRefusesAnExistingFile) {
 }
 
 TEST_F(KeyringTest, CreateRefusesWeakPassphrasesAndCostsOutOfBounds) {
-  EXPECT_EQ(Keyring::Create(path_, "elevenbytes", kCheap, clock_).status().code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(Keyring::Create(path_, std::string(crypto::kPassphraseBytesMax + 1, 'p'), kCheap, clock_).status().code(),
+  EXPECT_EQ(Keyring::Create(path_, "elevenbytes", kCheap, clock_).status().code(),
+            StatusCode::kInvalidArgument);
+  EXPECT_EQ(Keyring::Create(path_, std::string(crypto::kPassphraseBytesMax + 1, 'p'), kCheap, clock_)
+                .status()
+                .code(),
             StatusCode::kInvalidArgument);
   EXPECT_EQ(Keyring::Create(path_, kPassphrase, {.memory_kib = 64, .passes = 0}, clock_).status().code(),
             StatusCode::kInvalidArgument);
@@ -131,9 +134,9 @@ TEST_F(KeyringTest, OneProcessAtATime) {
 TEST_F(KeyringTest, AWrongPassphraseIsToldApartFromDamageAndTouchesNothing) {
   { ASSERT_TRUE(Create().ok()); }
   const std::string before = Bytes();
-  for (const std::string& wrong : {std::string(), std::string("correct horse battery stapl"),
-                                   std::string("correct horse battery staple\n"),
-                                   std::string(crypto::kPassphraseBytesMax + 1, 'p')}) {
+  for (const std::string& wrong :
+       {std::string(), std::string("correct horse battery stapl"),
+        std::string("correct horse battery staple\n"), std::string(crypto::kPassphraseBytesMax + 1, 'p')}) {
     EXPECT_EQ(Open(wrong).status().code(), StatusCode::kUnauthenticated);
   }
   EXPECT_EQ(Bytes(), before);
@@ -175,8 +178,8 @@ TEST_F(KeyringTest, EveryTruncationAndExtensionIsDamage) {
   EXPECT_EQ(Open().status().code(), StatusCode::kDataLoss);
 }
 
-// Every byte changed by somebody who mends the digest: nothing opens, save that who changes what the root is made from
-// only makes the passphrase wrong.
+// Every byte changed by somebody who mends the digest: nothing opens, save that who changes what the root is
+// made from only makes the passphrase wrong.
 TEST_F(KeyringTest, ADoctoredFileDoesNotOpen) {
   {
     auto keyring = Create();
@@ -235,8 +238,10 @@ TEST_F(KeyringTest, NamesFormatsRootKindsAndFlagsItDoesNotKnow) {
 TEST_F(KeyringTest, RefusesOwnersKindsAndNamesOutOfBounds) {
   auto keyring = Create();
   ASSERT_TRUE(keyring.ok());
-  for (const std::string& owner : {std::string(), std::string("Upper"), std::string("a b"), std::string(65, 'a')}) {
-    EXPECT_EQ((*keyring)->CreateKeys(owner, KeyKind::kStore, 1).status().code(), StatusCode::kInvalidArgument);
+  for (const std::string& owner :
+       {std::string(), std::string("Upper"), std::string("a b"), std::string(65, 'a')}) {
+    EXPECT_EQ((*keyring)->CreateKeys(owner, KeyKind::kStore, 1).status().code(),
+              StatusCode::kInvalidArgument);
     EXPECT_EQ((*keyring)->GetNamedKey(owner, KeyKind::kStore, "rows").status().code(),
               StatusCode::kInvalidArgument);
   }
@@ -244,8 +249,10 @@ TEST_F(KeyringTest, RefusesOwnersKindsAndNamesOutOfBounds) {
     EXPECT_EQ((*keyring)->CreateKeys("a", static_cast<KeyKind>(kind), 1).status().code(),
               StatusCode::kInvalidArgument);
   }
-  for (const std::string& name : {std::string(), std::string("Rows"), std::string("a/b"), std::string(65, 'a')}) {
-    EXPECT_EQ((*keyring)->GetNamedKey("a", KeyKind::kStore, name).status().code(), StatusCode::kInvalidArgument);
+  for (const std::string& name :
+       {std::string(), std::string("Rows"), std::string("a/b"), std::string(65, 'a')}) {
+    EXPECT_EQ((*keyring)->GetNamedKey("a", KeyKind::kStore, name).status().code(),
+              StatusCode::kInvalidArgument);
   }
   EXPECT_EQ((*keyring)->generation(), 1u);
 }
@@ -254,10 +261,12 @@ TEST_F(KeyringTest, RefusesMoreKeysThanItsLimit) {
   { ASSERT_TRUE(Create().ok()); }
   auto keyring = Keyring::Open(path_, kPassphrase, clock_, 10);
   ASSERT_TRUE(keyring.ok());
-  EXPECT_EQ((*keyring)->CreateKeys("a", KeyKind::kDocument, 11).status().code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ((*keyring)->CreateKeys("a", KeyKind::kDocument, 11).status().code(),
+            StatusCode::kResourceExhausted);
   EXPECT_EQ((*keyring)->size(), 0u);
   ASSERT_TRUE((*keyring)->CreateKeys("a", KeyKind::kDocument, 10).ok());
-  EXPECT_EQ((*keyring)->GetNamedKey("a", KeyKind::kStore, "rows").status().code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ((*keyring)->GetNamedKey("a", KeyKind::kStore, "rows").status().code(),
+            StatusCode::kResourceExhausted);
   EXPECT_EQ((*keyring)->size(), 10u);
 }
 
@@ -375,8 +384,7 @@ TEST(KeyringFormatTest, TheDocumentsExampleOpensWithItsPassphrase) {
   ASSERT_TRUE(keyring.ok()) << keyring.status();
   EXPECT_EQ((*keyring)->size(), 2u);
   EXPECT_EQ(std::to_string((*keyring)->generation()), example.values.at("generation"));
-  const auto first =
-      (*keyring)->GetKey(example.values.at("owner_1"), *KeyId::FromBytes(example.Hex("id_1")));
+  const auto first = (*keyring)->GetKey(example.values.at("owner_1"), *KeyId::FromBytes(example.Hex("id_1")));
   ASSERT_TRUE(first.ok());
   EXPECT_EQ(first->key->view(), example.Hex("key_1"));
   const auto second =
@@ -417,8 +425,7 @@ TEST(KeyringFormatTest, TheDocumentsExampleIsReproduced) {
 
 class KeyringHarness final : public KeySourceHarness {
  public:
-  KeyringHarness()
-      : keyring_(*Keyring::Create(directory_.path() / "keyring", kPassphrase, kCheap, clock_)) {}
+  KeyringHarness() : keyring_(*Keyring::Create(directory_.path() / "keyring", kPassphrase, kCheap, clock_)) {}
   KeySource& Own() override { return own_; }
   KeySource& Other() override { return other_; }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An ordered key-value store with column families, atomic synced batches and snapshots. Does not encrypt values:
-// callers seal them (storage/sealed_store.h). Row keys carry random ids only, never names or paths.
+// An ordered key-value store with column families, atomic synced batches and snapshots. Does not encrypt
+// values: callers seal them (storage/sealed_store.h). Row keys carry random ids only, never names or paths.
 #pragma once
 
 #include <cstdint>
@@ -40,8 +40,9 @@ class Snapshot {
   // Errors: kNotFound, kDataLoss (a checksum of the store's own failed), kUnavailable.
   virtual StatusOr<std::string> Get(std::string_view column_family, std::string_view key) const = 0;
   // Calls `visit` for each row whose key starts with `prefix`, in key order, until it returns false.
-  virtual Status Scan(std::string_view column_family, std::string_view prefix,
-                      const std::function<bool(std::string_view key, std::string_view value)>& visit) const = 0;
+  virtual Status Scan(
+      std::string_view column_family, std::string_view prefix,
+      const std::function<bool(std::string_view key, std::string_view value)>& visit) const = 0;
 };
 
 // Thread-safe. Implementations: RocksDbStore and MemoryStore; both pass storage/kv_store_contract.h.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every KvStore does. Include it in one test of each implementation and instantiate KvStoreContract with how to
-// make an empty store:
+// What every KvStore does. Include it in one test of each implementation and instantiate KvStoreContract with
+// how to make an empty store:
 //   INSTANTIATE_TEST_SUITE_P(Memory, KvStoreContract, testing::Values(&MakeMemoryStore));
 #pragma once
 
@@ -34,13 +34,14 @@ class KvStoreContract : public testing::TestWithParam<KvStoreMaker> {
     return store_->Write(batch);
   }
 
-  static std::vector<Row> Rows(const Snapshot& snapshot, std::string_view column_family, std::string_view prefix,
-                               size_t most = SIZE_MAX) {
+  static std::vector<Row> Rows(const Snapshot& snapshot, std::string_view column_family,
+                               std::string_view prefix, size_t most = SIZE_MAX) {
     std::vector<Row> rows;
-    const Status status = snapshot.Scan(column_family, prefix, [&](std::string_view key, std::string_view value) {
-      rows.emplace_back(key, value);
-      return rows.size() < most;
-    });
+    const Status status =
+        snapshot.Scan(column_family, prefix, [&](std::string_view key, std::string_view value) {
+          rows.emplace_back(key, value);
+          return rows.size() < most;
+        });
     EXPECT_TRUE(status.ok());
     return rows;
   }
@@ -100,7 +101,8 @@ TEST_P(KvStoreContract, OverwritesAndDeletes) {
 
 TEST_P(KvStoreContract, ScansAPrefixInByteOrder) {
   WriteBatch batch;
-  const std::string keys[] = {"b", "ab", "a", std::string("a\0", 2), "a\xff", "a\xff\xff", "b\x80", "", "\xff", "\xff\xff"};
+  const std::string keys[] = {"b", "ab",   "a",       std::string("a\0", 2), "a\xff", "a\xff\xff", "b\x80",
+                              "",  "\xff", "\xff\xff"};
   for (const std::string& key : keys) batch.Put("a", key, "value of " + key);
   batch.Put("b", "ax", "another family");
   ASSERT_TRUE(store_->Write(batch).ok());

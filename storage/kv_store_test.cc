@@ -17,7 +17,8 @@ std::unique_ptr<KvStore> MakeMemoryStore(const std::vector<std::string>& column_
 class TemporaryRocksDbStore final : public KvStore {
  public:
   explicit TemporaryRocksDbStore(const std::vector<std::string>& column_families) {
-    auto store = RocksDbStore::Open({.directory = directory_.path() / "db", .column_families = column_families});
+    auto store =
+        RocksDbStore::Open({.directory = directory_.path() / "db", .column_families = column_families});
     CLOISTER_CHECK(store.ok());
     store_ = *std::move(store);
   }
@@ -36,8 +37,8 @@ std::unique_ptr<KvStore> MakeRocksDbStore(const std::vector<std::string>& column
 
 constexpr auto kName = [](const auto& info) { return info.index == 0 ? "Memory" : "RocksDb"; };
 INSTANTIATE_TEST_SUITE_P(Store, KvStoreContract, testing::Values(&MakeMemoryStore, &MakeRocksDbStore), kName);
-INSTANTIATE_TEST_SUITE_P(Store, KvStoreContractDeathTest, testing::Values(&MakeMemoryStore, &MakeRocksDbStore),
-                         kName);
+INSTANTIATE_TEST_SUITE_P(Store, KvStoreContractDeathTest,
+                         testing::Values(&MakeMemoryStore, &MakeRocksDbStore), kName);
 
 TEST(WriteBatchTest, CountsBytesAndKeepsOrder) {
   WriteBatch batch;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A KvStore in memory, for tests of what is built on one. Not durable. Passes the same contract as RocksDbStore.
+// A KvStore in memory, for tests of what is built on one. Not durable. Passes the same contract as
+// RocksDbStore.
 #pragma once
 
 #include <map>
@@ -21,7 +22,8 @@ class MemoryStore final : public KvStore {
   std::unique_ptr<Snapshot> GetSnapshot() const override;
   uint64_t CommitSequence() const override;
   const DatabaseId& database_id() const { return database_; }
-  // From now on every Write fails with `error`, and kUnavailable after the first, as a full or broken disk would.
+  // From now on every Write fails with `error`, and kUnavailable after the first, as a full or broken disk
+  // would.
   void FailWrites(Status error);
 
   using Rows = std::map<std::string, std::string, std::less<>>;

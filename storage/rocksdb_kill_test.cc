@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kills a writing process at random moments and looks whether every batch it acknowledged is there. The seed is printed;
-// CLOISTER_KILL_SEED repeats it and CLOISTER_KILL_ROUNDS asks for more rounds.
+// Kills a writing process at random moments and looks whether every batch it acknowledged is there. The seed
+// is printed; CLOISTER_KILL_SEED repeats it and CLOISTER_KILL_ROUNDS asks for more rounds.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -80,7 +80,8 @@ TEST(RocksDbKillTest, KeepsEveryAcknowledgedBatch) {
     SCOPED_TRACE("round " + std::to_string(round));
     const std::chrono::microseconds life(random() % 400'000);
     const auto last = RunAndKill(directory, first, life);
-    auto store = RocksDbStore::Open({.directory = directory, .column_families = {std::string(kNumberedRows)}});
+    auto store =
+        RocksDbStore::Open({.directory = directory, .column_families = {std::string(kNumberedRows)}});
     ASSERT_TRUE(store.ok()) << store.status();
     const auto snapshot = (*store)->GetSnapshot();
     uint64_t next = first;

@@ -40,12 +40,14 @@ Status FromRocksDb(const rocksdb::Status& status) {
   if (status.IsCorruption()) {
     return DataLoss("the database's own checksum or structure check failed; restore it from a backup");
   }
-  if (status.IsNoSpace()) return ResourceExhausted("the disk is full; free space and start the service again");
-  return Unavailable("the database reported an input or output error; check the disk and start the service again");
+  if (status.IsNoSpace())
+    return ResourceExhausted("the disk is full; free space and start the service again");
+  return Unavailable(
+      "the database reported an input or output error; check the disk and start the service again");
 }
 
-// RocksDB's own log would be a file that quotes column families, keys and paths. What matters to an operator is that
-// it complained; the Status of the call that failed says the rest.
+// RocksDB's own log would be a file that quotes column families, keys and paths. What matters to an operator
+// is that it complained; the Status of the call that failed says the rest.
 class QuietLogger final : public rocksdb::Logger {
  public:
   QuietLogger() : rocksdb::Logger(rocksdb::InfoLogLevel::WARN_LEVEL) {}
@@ -67,8 +69,8 @@ rocksdb::DBOptions DatabaseOptions() {
   options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
   options.stats_dump_period_sec = 0;
   options.track_and_verify_wals_in_manifest = true;
-  // A torn tail is normal after kill -9, and kAbsoluteConsistency refuses it. kPointInTimeRecovery would drop all
-  // that follows a flipped byte in silence. What this mode may drop, the sequence check finds.
+  // A torn tail is normal after kill -9, and kAbsoluteConsistency refuses it. kPointInTimeRecovery would drop
+  // all that follows a flipped byte in silence. What this mode may drop, the sequence check finds.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   options.paranoid_checks = true;
   options.max_open_files = 512;
@@ -131,8 +133,7 @@ class RocksDbSnapshot final : public Snapshot {
     const std::string end = AfterPrefix(prefix);
     const rocksdb::Slice bound = ToSlice(end);
     if (!end.empty()) options.iterate_upper_bound = &bound;
-    const std::unique_ptr<rocksdb::Iterator> it(
-        db_.NewIterator(options, HandleOf(handles_, column_family)));
+    const std::unique_ptr<rocksdb::Iterator> it(db_.NewIterator(options, HandleOf(handles_, column_family)));
     for (it->Seek(ToSlice(prefix)); it->Valid() && it->key().starts_with(ToSlice(prefix)); it->Next()) {
       if (!visit(ToView(it->key()), ToView(it->value()))) break;
     }
@@ -161,7 +162,8 @@ class RocksDbStore::Impl {
 
   Status OpenDatabase(const RocksDbStoreOptions& options, bool create);
   // Reads or makes the rows of "meta" and compares them with what was acknowledged.
-  Status Check(const std::filesystem::path& acknowledged_path, const std::optional<Acknowledged>& acknowledged);
+  Status Check(const std::filesystem::path& acknowledged_path,
+               const std::optional<Acknowledged>& acknowledged);
 
   Status Write(const WriteBatch& batch);
   std::unique_ptr<Snapshot> GetSnapshot() const { return std::make_unique<RocksDbSnapshot>(*db_, handles_); }
@@ -180,6 +182,8 @@ class RocksDbStore::Impl {
   };
 
   Status MakeMeta();
+  // Fills database_ and sequence_.
+  Status ReadMeta(const Snapshot& snapshot);
   Status WriteTogether(const std::vector<Waiting*>& group, uint64_t sequence);
 
   const FileDescriptor lock_;
@@ -205,9 +209,10 @@ RocksDbStore::Impl::~Impl() {
 
 Status RocksDbStore::Impl::OpenDatabase(const RocksDbStoreOptions& options, bool create) {
   const std::string path = (options.directory / "rocksdb").string();
-  // Encryption of WAL, SST and MANIFEST goes in here: db_options.env becomes an Env over our EncryptionProvider,
-  // after its key was checked (RocksDB shows a wrong one as damage) and torn `*.log` files shorter than the
-  // provider's prefix were removed (RocksDB aborts on them). Nothing above this function knows.
+  // Encryption of WAL, SST and MANIFEST goes in here: db_options.env becomes an Env over our
+  // EncryptionProvider, after its key was checked (RocksDB shows a wrong one as damage) and torn `*.log`
+  // files shorter than the provider's prefix were removed (RocksDB aborts on them). Nothing above this
+  // function knows.
   rocksdb::DBOptions db_options = DatabaseOptions();
   db_options.create_if_missing = create;
   std::vector<std::string> names;
@@ -240,12 +245,34 @@ Status RocksDbStore::Impl::MakeMeta() {
   format.U32(kFormat);
   rocksdb::WriteBatch batch;
   rocksdb::ColumnFamilyHandle* meta = HandleOf(handles_, kMeta);
-  for (const auto& [row, value] : {std::pair(kFormatRow, format.bytes()),
-                                   std::pair(kDatabaseIdRow, std::string(database_.bytes())),
-                                   std::pair(kSequenceRow, U64Bytes(0))}) {
+  for (const auto& [row, value] :
+       {std::pair(kFormatRow, format.bytes()), std::pair(kDatabaseIdRow, std::string(database_.bytes())),
+        std::pair(kSequenceRow, U64Bytes(0))}) {
     CLOISTER_RETURN_IF_ERROR(FromRocksDb(batch.Put(meta, ToSlice(row), ToSlice(value))));
   }
   return FromRocksDb(db_->Write(options, &batch));
+}
+
+Status RocksDbStore::Impl::ReadMeta(const Snapshot& snapshot) {
+  const auto format = snapshot.Get(kMeta, kFormatRow);
+  const auto id = snapshot.Get(kMeta, kDatabaseIdRow);
+  const auto sequence = snapshot.Get(kMeta, kSequenceRow);
+  if (!format.ok() || !id.ok() || !sequence.ok()) {
+    return DataLoss("the database has lost its description; restore it from a backup");
+  }
+  ByteReader format_reader(*format);
+  const uint32_t version = format_reader.U32();
+  if (version != kFormat) {
+    return FailedPrecondition("the database has format " + std::to_string(version) +
+                              ", which this version does not know; use a newer one");
+  }
+  ByteReader sequence_reader(*sequence);
+  sequence_ = sequence_reader.U64();
+  CLOISTER_RETURN_IF_ERROR(sequence_reader.Finish("the database's sequence"));
+  const auto parsed = DatabaseId::FromBytes(*id);
+  if (!parsed.ok()) return DataLoss("the database has a malformed id; restore it from a backup");
+  database_ = *parsed;
+  return absl::OkStatus();
 }
 
 Status RocksDbStore::Impl::Check(const std::filesystem::path& acknowledged_path,
@@ -256,36 +283,23 @@ Status RocksDbStore::Impl::Check(const std::filesystem::path& acknowledged_path,
     // A crash may have come between the first open and this batch, so the row decides, not the folder.
     CLOISTER_RETURN_IF_ERROR(MakeMeta());
   } else {
-    const auto id = snapshot->Get(kMeta, kDatabaseIdRow);
-    const auto sequence = snapshot->Get(kMeta, kSequenceRow);
-    if (!format.ok() || !id.ok() || !sequence.ok()) {
-      return DataLoss("the database has lost its description; restore it from a backup");
-    }
-    ByteReader format_reader(*format);
-    const uint32_t version = format_reader.U32();
-    if (version != kFormat) {
-      return FailedPrecondition("the database has format " + std::to_string(version) +
-                                ", which this version does not know; use a newer one");
-    }
-    ByteReader sequence_reader(*sequence);
-    sequence_ = sequence_reader.U64();
-    CLOISTER_RETURN_IF_ERROR(sequence_reader.Finish("the database's sequence"));
-    const auto parsed = DatabaseId::FromBytes(*id);
-    if (!parsed.ok()) return DataLoss("the database has lost its description; restore it from a backup");
-    database_ = *parsed;
+    CLOISTER_RETURN_IF_ERROR(ReadMeta(*snapshot));
     if (!acknowledged) Log(LogLevel::kWarning, "storage.opened_without_sequence_check");
   }
   if (acknowledged && acknowledged->database != database_) {
-    return DataLoss("the file 'acknowledged' belongs to another database; put back the database it stood beside, or "
-                    "remove the file when the exchange was meant");
+    return DataLoss(
+        "the file 'acknowledged' belongs to another database; put back the database it stood beside, or "
+        "remove the file when the exchange was meant");
   }
   if (acknowledged && acknowledged->sequence > sequence_) {
-    return DataLoss("the database ends at write " + std::to_string(sequence_) + ", but write " +
-                    std::to_string(acknowledged->sequence) +
-                    " was acknowledged; restore a newer copy, or remove the file 'acknowledged' to go on without "
-                    "the missing writes");
+    return DataLoss(
+        "the database ends at write " + std::to_string(sequence_) + ", but write " +
+        std::to_string(acknowledged->sequence) +
+        " was acknowledged; restore a newer copy, or remove the file 'acknowledged' to go on without "
+        "the missing writes");
   }
-  CLOISTER_ASSIGN_OR_RETURN(acknowledged_, AcknowledgedFile::Start(acknowledged_path, {database_, sequence_}));
+  CLOISTER_ASSIGN_OR_RETURN(acknowledged_,
+                            AcknowledgedFile::Start(acknowledged_path, {database_, sequence_}));
   return absl::OkStatus();
 }
 
@@ -314,8 +328,9 @@ Status RocksDbStore::Impl::Write(const WriteBatch& batch) {
   const bool stopped = stopped_;
   const uint64_t sequence = sequence_ + group.size();
   lock.unlock();
-  const Status status = stopped ? Unavailable("the store took no write since an earlier error; start the service again")
-                                : WriteTogether(group, sequence);
+  const Status status =
+      stopped ? Unavailable("the store took no write since an earlier error; start the service again")
+              : WriteTogether(group, sequence);
   lock.lock();
   writing_ = false;
   if (status.ok()) {
@@ -379,8 +394,9 @@ StatusOr<std::unique_ptr<RocksDbStore>> RocksDbStore::Open(const RocksDbStoreOpt
   // Where a database was acknowledged once, a new empty one in its place would be a loss passed over.
   std::error_code error;
   if (acknowledged && !std::filesystem::exists(options.directory / "rocksdb" / "CURRENT", error)) {
-    return DataLoss("the database is missing from its folder; restore it from a backup, or remove the file "
-                    "'acknowledged' to begin an empty one");
+    return DataLoss(
+        "the database is missing from its folder; restore it from a backup, or remove the file "
+        "'acknowledged' to begin an empty one");
   }
   auto impl = std::make_unique<Impl>(*std::move(lock));
   CLOISTER_RETURN_IF_ERROR(impl->OpenDatabase(options, !acknowledged.has_value()));

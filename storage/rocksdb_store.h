@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// KvStore on RocksDB: synced batches with a commit sequence of our own, checked at open. Does not seal values (see
-// storage/sealed_store.h) and does not encrypt its files; the seam for that is in Open. Its log names neither
-// keys nor column families.
+// KvStore on RocksDB: synced batches with a commit sequence of our own, checked at open. Does not seal values
+// (see storage/sealed_store.h) and does not encrypt its files; the seam for that is in Open. Its log names
+// neither keys nor column families.
 #pragma once
 
 #include <filesystem>
@@ -25,12 +25,14 @@ struct RocksDbStoreOptions {
 constexpr size_t kGroupCommitBatchesMax = 256;
 constexpr size_t kGroupCommitBytesMax = 32 * 1024 * 1024;
 
-// Thread-safe. Concurrent writes share one fsync. Naming an unknown column family is a programmer error (CHECKed).
+// Thread-safe. Concurrent writes share one fsync. Naming an unknown column family is a programmer error
+// (CHECKed).
 class RocksDbStore final : public KvStore {
  public:
   // Recovers what a crash left behind; a torn last record that was never acknowledged is dropped.
-  // Errors: kFailedPrecondition (another process has it open, or a newer version wrote it), kDataLoss (damaged, or
-  // an acknowledged batch is missing; the message says what to do), kResourceExhausted (disk full), kUnavailable.
+  // Errors: kFailedPrecondition (another process has it open, or a newer version wrote it), kDataLoss
+  // (damaged, or an acknowledged batch is missing; the message says what to do), kResourceExhausted (disk
+  // full), kUnavailable.
   static StatusOr<std::unique_ptr<RocksDbStore>> Open(const RocksDbStoreOptions& options);
   ~RocksDbStore() override;
   Status Write(const WriteBatch& batch) override;

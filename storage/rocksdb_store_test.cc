@@ -138,7 +138,8 @@ TEST_F(RocksDbStoreTest, NoticesALostAcknowledgedBatch) {
 
 TEST_F(RocksDbStoreTest, DropsATornBatchThatWasNeverAcknowledged) {
   Fill(20);
-  // As after a kill in the middle of write 20: the file 'acknowledged' is behind, the log ends in half a record.
+  // As after a kill in the middle of write 20: the file 'acknowledged' is behind, the log ends in half a
+  // record.
   const auto logs = Files(".log");
   ASSERT_FALSE(logs.empty());
   const std::string acknowledged = *ReadFile(acknowledged_, kFileBytesMax);

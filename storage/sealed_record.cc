@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Nothing else lives in this file: a test links its own SealRecord, OpenRecord and RecordKeyId in place of these to
-// show that its search for plaintext finds it when nothing is sealed.
+// Nothing else lives in this file: a test links its own SealRecord, OpenRecord and RecordKeyId in place of
+// these to show that its search for plaintext finds it when nothing is sealed.
 #include "storage/sealed_record.h"
 
 #include <algorithm>
@@ -71,7 +71,8 @@ class RecordKeys {
 // Nonce and additional data of each frame in turn; they differ in their last five bytes only.
 class FrameBinding {
  public:
-  FrameBinding(std::string_view header, const RecordContext& context) : nonce_(crypto::kAeadNonceBytes, '\0') {
+  FrameBinding(std::string_view header, const RecordContext& context)
+      : nonce_(crypto::kAeadNonceBytes, '\0') {
     ByteWriter out;
     out.Raw(header);
     out.Raw(context.database.bytes());
@@ -140,10 +141,12 @@ StatusOr<KeyId> RecordKeyId(std::string_view record) {
   return header.key_id;
 }
 
-StatusOr<std::string> OpenRecord(std::string_view key, const RecordContext& context, std::string_view record) {
+StatusOr<std::string> OpenRecord(std::string_view key, const RecordContext& context,
+                                 std::string_view record) {
   CLOISTER_CHECK(key.size() == crypto::kAeadKeyBytes);
   CLOISTER_ASSIGN_OR_RETURN(const Header header, ParseHeader(record));
-  if (header.plaintext_bytes > kPlaintextBytesMax) return DataLoss("a sealed record has an impossible length");
+  if (header.plaintext_bytes > kPlaintextBytesMax)
+    return DataLoss("a sealed record has an impossible length");
   const uint32_t frames = FrameCount(header.plaintext_bytes);
   if (record.size() != kRecordHeaderBytes + header.plaintext_bytes + frames * crypto::kAeadTagBytes) {
     return DataLoss("a sealed record is truncated or extended");

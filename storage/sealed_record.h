@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The sealed record: one value, encrypted and bound to its place, in the layout of docs/formats/sealed-record.md.
-// Does not fetch keys or store anything. Pure and thread-safe.
+// The sealed record: one value, encrypted and bound to its place, in the layout of
+// docs/formats/sealed-record.md. Does not fetch keys or store anything. Pure and thread-safe.
 //
 // magic4 "CLSR" | format1 | suite1 | flags2 | key_id16 | salt32 | commitment32 | plaintext_len8 | frames
 // Each frame is at most 64 KiB of ciphertext followed by a 16-byte tag.

@@ -20,8 +20,11 @@ class SealedRecordTest : public testing::Test {
   std::string Seal(std::string_view plaintext) const {
     return *SealRecord(key_id_, key_.view(), context_, plaintext);
   }
-  StatusOr<std::string> Open(std::string_view record) const { return OpenRecord(key_.view(), context_, record); }
-  // Refused, and as something this version cannot read rather than as damage only when that is what it says it is.
+  StatusOr<std::string> Open(std::string_view record) const {
+    return OpenRecord(key_.view(), context_, record);
+  }
+  // Refused, and as something this version cannot read rather than as damage only when that is what it says
+  // it is.
   void ExpectRefused(std::string_view record, bool names_format = false) const {
     const auto opened = Open(record);
     ASSERT_FALSE(opened.ok());
@@ -34,10 +37,8 @@ class SealedRecordTest : public testing::Test {
   const RecordContext context_{database_, "documents", "row key"};
 };
 
-const std::vector<size_t> kSizes = {0,           1,
-                                    100,         kFrameBytes - 1,
-                                    kFrameBytes, kFrameBytes + 1,
-                                    2 * kFrameBytes, 2 * kFrameBytes + 1000};
+const std::vector<size_t> kSizes = {
+    0, 1, 100, kFrameBytes - 1, kFrameBytes, kFrameBytes + 1, 2 * kFrameBytes, 2 * kFrameBytes + 1000};
 
 std::string Patterned(size_t size) {
   std::string out(size, '\0');
@@ -105,7 +106,9 @@ TEST_F(SealedRecordTest, RefusesFramesExchangedRepeatedOrDropped) {
   const size_t sealed_frame = kFrameBytes + kTagBytes;
   const std::string record = Seal(std::string(3 * kFrameBytes, 'x'));
   const std::string header = record.substr(0, kRecordHeaderBytes);
-  const auto frame = [&](size_t i) { return record.substr(kRecordHeaderBytes + i * sealed_frame, sealed_frame); };
+  const auto frame = [&](size_t i) {
+    return record.substr(kRecordHeaderBytes + i * sealed_frame, sealed_frame);
+  };
   ASSERT_TRUE(Open(header + frame(0) + frame(1) + frame(2)).ok());
   ExpectRefused(header + frame(1) + frame(0) + frame(2));
   ExpectRefused(header + frame(0) + frame(2) + frame(1));
@@ -167,14 +170,16 @@ TEST_F(SealedRecordTest, NamesFormatsSuitesAndFlagsItDoesNotKnow) {
 }
 
 TEST_F(SealedRecordTest, RefusesWhatIsNoRecord) {
-  for (const std::string& bad : {std::string(), std::string("CLSR"), std::string(200, '\0'), std::string(200, 'C')}) {
+  for (const std::string& bad :
+       {std::string(), std::string("CLSR"), std::string(200, '\0'), std::string(200, 'C')}) {
     EXPECT_EQ(Open(bad).status().code(), StatusCode::kDataLoss);
     EXPECT_EQ(RecordKeyId(bad).status().code(), StatusCode::kDataLoss);
   }
 }
 
 TEST_F(SealedRecordTest, AHostileLengthReservesNothing) {
-  for (const uint64_t length : {kPlaintextBytesMax, kPlaintextBytesMax + 1, UINT64_MAX, UINT64_MAX - kFrameBytes}) {
+  for (const uint64_t length :
+       {kPlaintextBytesMax, kPlaintextBytesMax + 1, UINT64_MAX, UINT64_MAX - kFrameBytes}) {
     ByteWriter out;
     out.Raw(Seal("plaintext").substr(0, 88));
     out.U64(length);
@@ -187,14 +192,14 @@ TEST_F(SealedRecordTest, RefusesPlaintextsOverTheLimit) {
   const size_t size = kPlaintextBytesMax + 1;
   void* pages = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   ASSERT_NE(pages, MAP_FAILED);
-  EXPECT_EQ(SealRecord(key_id_, key_.view(), context_, {static_cast<const char*>(pages), size}).status().code(),
-            StatusCode::kInvalidArgument);
+  EXPECT_EQ(
+      SealRecord(key_id_, key_.view(), context_, {static_cast<const char*>(pages), size}).status().code(),
+      StatusCode::kInvalidArgument);
   ::munmap(pages, size);
 }
 
 TEST(SealedRecordFormatTest, TheDocumentsExampleIsReproducedAndOpens) {
-  const auto example =
-      DocumentExample(CLOISTER_SOURCE_DIR "/docs/formats/sealed-record.md", "sealed-record");
+  const auto example = DocumentExample(CLOISTER_SOURCE_DIR "/docs/formats/sealed-record.md", "sealed-record");
   ASSERT_FALSE(example.empty());
   const std::string key = ExampleBytes(example, "key"), row_key = ExampleBytes(example, "row_key");
   const RecordContext context{*DatabaseId::FromBytes(ExampleBytes(example, "database")),

@@ -9,9 +9,8 @@ namespace cloister::storage {
 
 Status SealedStore::Put(WriteBatch& batch, std::string_view column_family, std::string_view row_key,
                         const DataKey& key, std::string_view plaintext) const {
-  CLOISTER_ASSIGN_OR_RETURN(
-      std::string record,
-      SealRecord(key.id, key.key->view(), {database_, column_family, row_key}, plaintext));
+  CLOISTER_ASSIGN_OR_RETURN(std::string record, SealRecord(key.id, key.key->view(),
+                                                           {database_, column_family, row_key}, plaintext));
   batch.Put(column_family, row_key, std::move(record));
   return absl::OkStatus();
 }
@@ -21,7 +20,8 @@ StatusOr<DataKey> SealedStore::KeyOf(std::string_view record) const {
   auto key = keys_.GetKey(id);
   // Passed on as it is, this would look as if the row did not exist.
   if (key.status().code() == StatusCode::kNotFound) {
-    return DataLoss("the key of a sealed row is gone: it was destroyed, or the keyring is older than the data");
+    return DataLoss(
+        "the key of a sealed row is gone: it was destroyed, or the keyring is older than the data");
   }
   return key;
 }

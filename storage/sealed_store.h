@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sealed rows in a KvStore: seals on the way in, fetches the key and opens on the way out. Caches nothing, and does
-// not write: callers put rows into their own batch. Thread-safe.
+// Sealed rows in a KvStore: seals on the way in, fetches the key and opens on the way out. Caches nothing,
+// and does not write: callers put rows into their own batch. Thread-safe.
 #pragma once
 
 #include <functional>
@@ -29,8 +29,8 @@ class SealedStore {
   StatusOr<std::string> Get(const Snapshot& snapshot, std::string_view column_family,
                             std::string_view row_key) const;
 
-  // Calls `visit` with each opened row whose key starts with `prefix`, in key order, until it returns false. Stops
-  // at the first row that does not open, with the error Get gives for it.
+  // Calls `visit` with each opened row whose key starts with `prefix`, in key order, until it returns false.
+  // Stops at the first row that does not open, with the error Get gives for it.
   Status Scan(const Snapshot& snapshot, std::string_view column_family, std::string_view prefix,
               const std::function<bool(std::string_view row_key, std::string_view plaintext)>& visit) const;
 

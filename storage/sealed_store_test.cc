@@ -72,7 +72,9 @@ TEST_F(SealedStoreTest, GivesBackWhatWasPutAndStoresNoneOfIt) {
   EXPECT_EQ(store_.Get("a", "row")->find("plaintext"), std::string::npos);
 }
 
-TEST_F(SealedStoreTest, AbsentRowsAreNotFound) { EXPECT_EQ(Get("row").status().code(), StatusCode::kNotFound); }
+TEST_F(SealedStoreTest, AbsentRowsAreNotFound) {
+  EXPECT_EQ(Get("row").status().code(), StatusCode::kNotFound);
+}
 
 TEST_F(SealedStoreTest, ARowWhoseKeyIsGoneIsLostAndNotAbsent) {
   const DataKey key = NewKey();
@@ -140,7 +142,8 @@ TEST_F(SealedStoreTest, ScansInOrderAndFetchesAKeyOnceForNeighbours) {
   };
   keys_.fetches = 0;
   ASSERT_TRUE(sealed_.Scan(*store_.GetSnapshot(), "a", "p", collect).ok());
-  EXPECT_EQ(rows, (std::vector<std::pair<std::string, std::string>>{{"p1", "one"}, {"p2", "two"}, {"p3", "three"}}));
+  EXPECT_EQ(rows, (std::vector<std::pair<std::string, std::string>>{
+                      {"p1", "one"}, {"p2", "two"}, {"p3", "three"}}));
   EXPECT_EQ(keys_.fetches, 2);
 }
 

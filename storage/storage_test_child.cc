@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What storage tests run in a process of its own: a writer to be killed, and a store on a disk that fills up. RocksDB's
-// threads do not survive a fork, so neither can happen inside the test.
+// What storage tests run in a process of its own: a writer to be killed, and a store on a disk that fills up.
+// RocksDB's threads do not survive a fork, so neither can happen inside the test.
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -28,11 +28,13 @@ int Fail(const char* what, const Status& status = absl::OkStatus()) {
   return 1;
 }
 
-// Writes numbered rows from several threads until killed, and says on standard output which were acknowledged.
+// Writes numbered rows from several threads until killed, and says on standard output which were
+// acknowledged.
 int WriteUntilKilled(const std::filesystem::path& directory, uint64_t first) {
   // A small buffer, so that kills also come during flushes and compactions.
-  auto store = RocksDbStore::Open(
-      {.directory = directory, .column_families = {std::string(kNumberedRows)}, .write_buffer_bytes = 64 * 1024});
+  auto store = RocksDbStore::Open({.directory = directory,
+                                   .column_families = {std::string(kNumberedRows)},
+                                   .write_buffer_bytes = 64 * 1024});
   if (!store.ok()) return Fail("open", store.status());
   std::vector<std::thread> writers;
   for (uint32_t writer = 0; writer < kNumberedWriters; ++writer) {
@@ -71,7 +73,8 @@ bool MountSmallDisk(const std::filesystem::path& directory) {
 int FillDisk(const std::filesystem::path& directory) {
   if (!MountSmallDisk(directory)) return kSkipped;
   const SystemClock clock;
-  auto keyring = Keyring::Create(directory / "keyring", "correct horse battery", {.memory_kib = 64, .passes = 1}, clock);
+  auto keyring =
+      Keyring::Create(directory / "keyring", "correct horse battery", {.memory_kib = 64, .passes = 1}, clock);
   if (!keyring.ok()) return Fail("keyring", keyring.status());
   const RocksDbStoreOptions options{.directory = directory / "db",
                                     .column_families = {std::string(kNumberedRows)},
@@ -82,14 +85,16 @@ int FillDisk(const std::filesystem::path& directory) {
     if (!store.ok()) return Fail("open", store.status());
     const auto write = [&](uint64_t number) {
       WriteBatch batch;
-      batch.Put(kNumberedRows, NumberedKey(0, number), NumberedValue(0, number) + std::string(64 * 1024, 'f'));
+      batch.Put(kNumberedRows, NumberedKey(0, number),
+                NumberedValue(0, number) + std::string(64 * 1024, 'f'));
       return (*store)->Write(batch);
     };
     Status status;
     while ((status = write(acknowledged)).ok()) ++acknowledged;
     if (status.code() != StatusCode::kResourceExhausted) return Fail("expected a full disk", status);
     if (MessageOf(status).find("disk is full") == std::string::npos) return Fail("unclear message", status);
-    if (write(acknowledged + 1).code() != StatusCode::kUnavailable) return Fail("writes go on after a full disk");
+    if (write(acknowledged + 1).code() != StatusCode::kUnavailable)
+      return Fail("writes go on after a full disk");
     const auto first = (*store)->Get(kNumberedRows, NumberedKey(0, 0));
     if (!first.ok()) return Fail("reads stopped", first.status());
   }
