@@ -14,20 +14,22 @@ namespace cloister::inference {
 struct SpanWeights {
   double dense_context = 1.0;
   double dense_alone = 0.5;
-  double lexical = 0.1;      // Of the best sentence's BM25 in this call, so in [0, 1].
-  double passage = 0.2;      // Of the passage's fused score in [0, 1].
+  double lexical = 0.03;     // Of the best sentence's BM25 in this call, so in [0, 1]; decides where there are no vectors.
+  double passage = 0.15;     // Of the passage's fused score in [0, 1].
+  double fragment = 0.05;    // Taken off below kFragmentWords: "(a) Standard." is near to much and answers nothing.
   double likelihood = 0.05;  // Per nat of the question's mean log-likelihood.
 };
 inline constexpr SpanWeights kSpanWeights;
+inline constexpr uint32_t kFragmentWords = 6;
 
-// Confidence = 1 / (1 + exp(-(bias + sum of weight times feature))).
+// Confidence = 1 / (1 + exp(-(bias + agreement * best + lead * lead))).
 struct ConfidenceWeights {
-  double bias = -21.0;
-  double dense_context = 12.0;  // Of the best sentence by dense_context.
-  double dense_alone = 12.0;    // Of the best sentence by dense_alone.
-  double lead = 10.0;           // How far the best dense_context is above the kLeadRank-th best.
+  double bias = -8.7;
+  double agreement = 5.3;  // Of the best sentence of kEvidenceWords or more: dense_context + dense_alone.
+  double lead = 23.5;      // How far the best dense_context is above the kLeadRank-th best.
 };
 inline constexpr ConfidenceWeights kConfidenceWeights;
+inline constexpr uint32_t kEvidenceWords = 8;
 inline constexpr uint32_t kLeadRank = 8;
 
 inline constexpr float kAnswerMin = 0.5f;    // Least confidence to be shown as an answer.

@@ -82,13 +82,34 @@ bool Better(const Candidate& a, const Candidate& b) {
   return std::pair(a.passage, a.sentence) < std::pair(b.passage, b.sentence);
 }
 
-// The BM25 weight that would be best of all here, so that the lexical part lies in [0, 1] for any question.
+// The question's agreement with a sentence. One without vectors (a collection may have none) is given its passage's.
+struct Agreement {
+  double in_context = 0;
+  double alone = 0;
+};
+
+Agreement AgreementOf(const SpanPassage& passage, uint32_t sentence) {
+  const SpanSentence& s = passage.sentences[sentence];
+  if (s.dense_context == 0 && s.dense_alone == 0) return {passage.dense, passage.dense};
+  return {s.dense_context, s.dense_alone};
+}
+
+// The best BM25 weight here brings the lexical part into [0, 1] for any question.
 float LexicalMax(const std::vector<SpanPassage>& passages) {
   float most = 0;
   for (const SpanPassage& passage : passages) {
     for (const SpanSentence& s : passage.sentences) most = std::max(most, s.lexical);
   }
   return most;
+}
+
+double FirstScore(const SpanPassage& passage, uint32_t sentence, uint32_t words, float lexical_max) {
+  const Agreement agreement = AgreementOf(passage, sentence);
+  const double lexical = lexical_max > 0 ? passage.sentences[sentence].lexical / lexical_max : 0;
+  double score = kSpanWeights.dense_context * agreement.in_context + kSpanWeights.dense_alone * agreement.alone +
+                 kSpanWeights.lexical * lexical + kSpanWeights.passage * passage.score;
+  if (words < kFragmentWords) score -= kSpanWeights.fragment;
+  return score;
 }
 
 // Every sentence that can stand as evidence, best first by what is known without the model.
@@ -102,17 +123,12 @@ std::vector<Candidate> RankCandidates(const std::vector<SpanPassage>& passages) 
       const uint32_t words = CountWords(TextOf(passages[p], s));
       if (sentence.kind == SentenceKind::kHeading || words == 0) continue;
       if (!seen.emplace(passages[p].document, sentence.start).second) continue;
-      const double lexical = lexical_max > 0 ? sentence.lexical / lexical_max : 0;
-      candidates.push_back({p, s, words,
-                            kSpanWeights.dense_context * sentence.dense_context +
-                                kSpanWeights.dense_alone * sentence.dense_alone + kSpanWeights.lexical * lexical +
-                                kSpanWeights.passage * passages[p].score});
+      candidates.push_back({p, s, words, FirstScore(passages[p], s, words, lexical_max)});
     }
   }
   std::sort(candidates.begin(), candidates.end(), Better);
   return candidates;
 }
-
 
 // What the model reads before the question: title, what the sentence hangs on or follows, and the sentence.
 std::string ContextOf(const SpanPassage& passage, uint32_t sentence) {
@@ -213,24 +229,23 @@ class Selection {
   std::vector<std::string_view> documents_;        // In the order of their best sentence.
 };
 
-// The best of `values`, and by how much it leads the kLeadRank-th (the last one when there are fewer).
-std::pair<double, double> BestAndLead(std::vector<double> values) {
-  std::sort(values.begin(), values.end(), std::greater<>());
-  const size_t other = std::min<size_t>(kLeadRank, values.size()) - 1;
-  return {values.front(), values.front() - values[other]};
-}
-
+// An answer agrees with the question and stands out from what else was released. Needs a candidate.
 float Confidence(const std::vector<SpanPassage>& passages, const std::vector<Candidate>& candidates) {
-  std::vector<double> in_context, alone;
+  std::vector<double> in_context;
+  double best_of_all = 0, best_of_long = 0;
   for (const Candidate& candidate : candidates) {
-    const SpanSentence& s = passages[candidate.passage].sentences[candidate.sentence];
-    in_context.push_back(s.dense_context);
-    alone.push_back(s.dense_alone);
+    const Agreement agreement = AgreementOf(passages[candidate.passage], candidate.sentence);
+    const double sum = agreement.in_context + agreement.alone;
+    best_of_all = std::max(best_of_all, sum);
+    // Of three words alone every vector is near to many questions.
+    if (candidate.words >= kEvidenceWords) best_of_long = std::max(best_of_long, sum);
+    in_context.push_back(agreement.in_context);
   }
-  const auto [best, lead] = BestAndLead(std::move(in_context));
-  const double best_alone = *std::max_element(alone.begin(), alone.end());
-  const double logit = kConfidenceWeights.bias + kConfidenceWeights.dense_context * best +
-                       kConfidenceWeights.dense_alone * best_alone + kConfidenceWeights.lead * lead;
+  std::sort(in_context.begin(), in_context.end(), std::greater<>());
+  const double lead = in_context.front() - in_context[std::min<size_t>(kLeadRank, in_context.size()) - 1];
+  const double logit = kConfidenceWeights.bias +
+                       kConfidenceWeights.agreement * (best_of_long > 0 ? best_of_long : best_of_all) +
+                       kConfidenceWeights.lead * lead;
   return static_cast<float>(1 / (1 + std::exp(-logit)));
 }
 

@@ -191,6 +191,25 @@ TEST_F(SpanChoiceTest, HeadingsAndEmptySentencesAreNoEvidence) {
   EXPECT_THAT(scorer_.asked, IsEmpty());
 }
 
+TEST_F(SpanChoiceTest, AFragmentGivesWayToASentence) {
+  const std::vector<SpanPassage> passages = {
+      MakePassage("a", {{"(a) Leave.", 0.71f}, {"Every member of staff has thirty days.", 0.70f}})};
+  EXPECT_THAT(ChooseShown(passages, {.words_max = 7}).quotes[0].sentences, ElementsAre(1));
+}
+
+TEST_F(SpanChoiceTest, WithoutVectorsPassageAndWordsDecide) {
+  SpanPassage near = MakePassage("a", {{"One line of the text.", 0}, {"Other line of the text.", 0}});
+  SpanPassage far = MakePassage("b", {{"A line of another text.", 0}});
+  near.dense = 0.9f, far.dense = 0.3f;
+  near.sentences[1].lexical = 7, far.sentences[0].lexical = 3;
+  const std::vector<SpanPassage> passages = {far, near};
+  const SpanChoice choice = ChooseShown(passages, {.words_max = 5});
+  ASSERT_THAT(choice.quotes, SizeIs(1));
+  EXPECT_EQ(choice.quotes[0].passage, 1u);
+  EXPECT_THAT(choice.quotes[0].sentences, ElementsAre(1));
+  EXPECT_GT(choice.confidence, ChooseShown({far}).confidence);
+}
+
 TEST_F(SpanChoiceTest, OverlappingPassagesBringASentenceOnce) {
   const SpanPassage passage = MakePassage("a", {{"Leave lasts thirty days.", 0.9f}});
   const SpanChoice choice = ChooseShown({passage, passage});
