@@ -18,8 +18,8 @@
 namespace cloister::retrieval {
 
 struct Bm25Parameters {
-  double k1 = 0.9;
-  double b = 0.4;
+  double k1 = 1.2;
+  double b = 0.75;
 };
 
 // Not thread-safe to append to; safe to search from many threads.

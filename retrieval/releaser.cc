@@ -29,6 +29,7 @@ struct Releaser::Work {
   std::optional<policy::Principal> principal;  // Empty: not in the directory.
   std::map<ClassId, policy::Decision> decisions;
   std::set<Handle> seen;
+  std::set<std::string> subjects;
   ReleaseRecord record;
   ReleaseResult result;
 };
@@ -116,6 +117,9 @@ StatusOr<ReleaseResult> Releaser::Release(const ReleaseRequest& request) {
       policy::Obligations obligations = work.record.obligations;
       Tighten(obligations, permit->second.obligations);
       if (work.result.passages.size() >= obligations.passages_max.value_or(kHandlesMax)) continue;
+      std::set<std::string> subjects = work.subjects;
+      subjects.insert(info->subjects.begin(), info->subjects.end());
+      if (subjects.size() > kSubjectsPerReleaseMax) continue;
       auto passage = ReadPassage(*work.snapshot, *work.context, *info, handle, hit->second);
       status = passage.status();
       if (status.ok()) {
@@ -123,7 +127,7 @@ StatusOr<ReleaseResult> Releaser::Release(const ReleaseRequest& request) {
         work.record.policy_version = decided->second.policy_version;
         work.record.passages.push_back({handle, passage->chunk.id, info->document, info->version, info->access_class,
                                         permit->second.policy});
-        work.record.subjects.insert(work.record.subjects.end(), info->subjects.begin(), info->subjects.end());
+        work.subjects = std::move(subjects);
         work.result.passages.push_back(*std::move(passage));
         --work.result.withheld;
         continue;
@@ -134,9 +138,7 @@ StatusOr<ReleaseResult> Releaser::Release(const ReleaseRequest& request) {
     corpus_.Withdraw(chunk.document);
   }
 
-  auto& subjects = work.record.subjects;
-  std::sort(subjects.begin(), subjects.end());
-  subjects.erase(std::unique(subjects.begin(), subjects.end()), subjects.end());
+  work.record.subjects.assign(work.subjects.begin(), work.subjects.end());
   work.record.principal = work.principal.value_or(request.principal);
   if (!work.principal) work.record.principal.groups.clear();
   work.record.ask_id = request.ask_id;

@@ -19,6 +19,8 @@
 namespace cloister::retrieval {
 
 constexpr size_t kHandlesMax = 64;
+// What one audit record can name; a passage whose subjects would exceed it is withheld.
+constexpr size_t kSubjectsPerReleaseMax = 256;
 
 struct ReleaseRequest {
   policy::Principal principal;  // As asserted; its groups are ignored, the directory's count.
