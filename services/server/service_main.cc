@@ -24,7 +24,8 @@ constexpr int kExitFailed = 1;
 constexpr int kExitUsage = 2;
 constexpr int kExitWrongPassphrase = 3;
 constexpr size_t kConfigBytesMax = 1024 * 1024;
-constexpr std::chrono::milliseconds kNeedsPoll{1'000};
+constexpr std::chrono::milliseconds kProbeTimeout{250};
+constexpr std::chrono::milliseconds kAuditRetry{1'000};
 constexpr std::chrono::milliseconds kStoppedRecordTimeout{1'000};
 
 struct Flags {
@@ -72,7 +73,7 @@ Status AwaitNeeds(const ServiceContext& context, const ServiceDefinition& defini
   const auto deadline = std::chrono::steady_clock::now() + kNeedsTimeout;
   for (const std::string& need : definition.needs) {
     const auto channel = context.ChannelTo(need);
-    while (!IsServing(channel, kNeedsPoll)) {
+    while (!IsServing(channel, kProbeTimeout)) {
       if (stop.requested()) return absl::OkStatus();
       if (std::chrono::steady_clock::now() >= deadline) return Unavailable("'" + need + "' did not become healthy");
       // A refusal comes back at once; do not spin on it.
@@ -90,13 +91,13 @@ class StartRecord {
     thread_ = std::thread([this, &context, identity, &stop] {
       const auto channel = context.ChannelTo("audit");
       while (!stop.requested()) {
-        if (IsServing(channel, kNeedsPoll)) {
+        if (IsServing(channel, kProbeTimeout)) {
           const auto index = AuditClient(channel).AppendServiceEvent("service.started", identity);
           if (!index.ok()) LogStatus(LogLevel::kWarning, "audit.append_failed", index.status());
           written_ = index.ok();
           return;
         }
-        if (stop.WaitFor(kNeedsPoll)) return;
+        if (stop.WaitFor(kAuditRetry)) return;
       }
     });
   }

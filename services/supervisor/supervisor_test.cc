@@ -16,6 +16,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "services/keys/keys_service.h"
+#include "services/server/rpc_client.h"
 #include "services/server/test_authority.h"
 #include "services/supervisor/status_file.h"
 #include "storage/keyring.h"
@@ -29,6 +30,7 @@ constexpr size_t kAll = 1 << 26;
 
 class SupervisorTest : public ::testing::Test {
  protected:
+  static void SetUpTestSuite() { SetUpGrpc(); }
   void SetUp() override {
     ASSERT_TRUE(MakePrivateDirectory(data_ / "keys").ok());
     const SystemClock clock;
