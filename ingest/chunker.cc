@@ -256,7 +256,10 @@ class Chunker {
         PageBox& line = boxes.back();
         const float overlap = std::min(line.y1, word->y1) - std::max(line.y0, word->y0);
         const float height = std::min(line.y1 - line.y0, word->y1 - word->y0);
-        if (line.page == word->page && overlap >= 0.5f * height && word->x0 >= line.x0) {
+        const bool full = boxes.size() >= kBoxesPerSentenceMax;
+        if (full && line.page != word->page) break;
+        if (full || (line.page == word->page && overlap >= 0.5f * height && word->x0 >= line.x0)) {
+          line.x0 = std::min(line.x0, word->x0);
           line.x1 = std::max(line.x1, word->x1);
           line.y0 = std::min(line.y0, word->y0);
           line.y1 = std::max(line.y1, word->y1);

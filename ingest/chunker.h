@@ -28,6 +28,8 @@ struct PageBox {
   float x0 = 0, y0 = 0, x1 = 0, y1 = 0;
 };
 
+constexpr size_t kBoxesPerSentenceMax = 512;  // What comes after on the same page widens the last one.
+
 struct ChunkSentence {
   uint32_t start = 0;  // UTF-8 bytes of ParsedDocument::text, inside the chunk, in order, without overlap.
   uint32_t end = 0;

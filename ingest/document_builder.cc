@@ -76,7 +76,24 @@ void DocumentBuilder::AddTableRow(const std::vector<std::string>& cells) {
 }
 
 void DocumentBuilder::AddCode(std::string_view text) {
-  Append(BlockKind::kCode, 0, false, NormaliseText(text, Whitespace::kLines));
+  const std::string lines = NormaliseText(text, Whitespace::kLines);
+  // Indentation that all lines share means nothing; what the first line has beyond it goes, too, because blocks do
+  // not begin with white space.
+  size_t shared = std::string::npos;
+  for (size_t start = 0; start < lines.size(); start = lines.find('\n', start) + 1) {
+    const size_t first = lines.find_first_not_of(' ', start);
+    if (first != std::string::npos && lines[first] != '\n') shared = std::min(shared, first - start);
+    if (lines.find('\n', start) == std::string::npos) break;
+  }
+  std::string code;
+  for (size_t start = 0; start < lines.size();) {
+    const size_t end = std::min(lines.find('\n', start), lines.size());
+    if (!code.empty()) code += '\n';
+    if (end - start > shared) code.append(lines, start + shared, end - start - shared);
+    start = end + 1;
+  }
+  code.erase(0, std::min(code.find_first_not_of(" \n"), code.size()));
+  Append(BlockKind::kCode, 0, false, code);
 }
 
 void DocumentBuilder::AddWords(BlockKind kind, uint8_t level, const std::vector<PlacedWord>& words) {

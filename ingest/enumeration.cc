@@ -118,6 +118,8 @@ Marker ReadMarker(std::string_view text) {
   const bool paren = text[close] == ')';
   if (!paren && (opened || text[close] != '.')) return Decimal(text);
   const bool at_end = close + 1 == text.size();
+  // "(b)" alone is a marker whose text follows in other blocks; "y." alone is a word.
+  if (at_end && !opened) return {};
   // "(a)(1)" and "(1)(A)": a marker may follow at once.
   const bool another = opened && paren && !at_end && text[close + 1] == '(';
   if (!at_end && !another && !IsSpace(text[close + 1])) return Decimal(text);
@@ -134,7 +136,7 @@ size_t MarkersBytes(std::string_view text) {
   return bytes;
 }
 
-void EnumerationTracker::Enter(const Marker& marker, uint32_t indent) {
+void EnumerationTracker::Enter(const Marker& marker, uint32_t indent, bool explicit_item) {
   MarkerStyle style = marker.style;
   uint32_t ordinal = marker.ordinal;
   if (marker.roman_style != MarkerStyle::kNone) {
@@ -151,10 +153,11 @@ void EnumerationTracker::Enter(const Marker& marker, uint32_t indent) {
     }
   }
   const auto same = std::find_if(open_.begin(), open_.end(), [&](const Open& open) {
-    return open.indent == indent && open.style == style;
+    // Items the source marks are siblings at the same depth, whatever their marks.
+    return open.indent == indent && (open.style == style || (explicit_item && open.explicit_item));
   });
   open_.erase(same, open_.end());
-  if (open_.size() < kOpenMax) open_.push_back({indent, style, ordinal});
+  if (open_.size() < kOpenMax) open_.push_back({indent, style, ordinal, explicit_item});
 }
 
 uint8_t EnumerationTracker::Next(std::string_view text, uint32_t indent, bool explicit_item) {
@@ -169,7 +172,7 @@ uint8_t EnumerationTracker::Next(std::string_view text, uint32_t indent, bool ex
     marker.style = MarkerStyle::kBullet;
   }
   for (int i = 0; i < 6 && marker.style != MarkerStyle::kNone; ++i) {
-    Enter(marker, indent);
+    Enter(marker, indent, explicit_item);
     text.remove_prefix(marker.bytes);
     marker = explicit_item ? Marker{} : ReadMarker(text);
   }

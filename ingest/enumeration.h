@@ -52,8 +52,9 @@ class EnumerationTracker {
     uint32_t indent;
     MarkerStyle style;
     uint32_t ordinal;
+    bool explicit_item;
   };
-  void Enter(const Marker& marker, uint32_t indent);
+  void Enter(const Marker& marker, uint32_t indent, bool explicit_item);
   std::vector<Open> open_;
 };
 

@@ -202,6 +202,7 @@ class HtmlReader {
   void Leave(const GumboNode& node) {
     if (node.type != GUMBO_NODE_ELEMENT || IsInline(node.v.element.tag)) return;
     const GumboTag tag = node.v.element.tag;
+    if (tag == GUMBO_TAG_BR) return;
     if (cell_ != nullptr) {
       if (cell_ != &node) return;
       cells_.push_back(std::move(text_));

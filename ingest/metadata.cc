@@ -106,10 +106,12 @@ void SetMetadata(std::string_view key, const std::vector<std::string>& values, u
     AddNote(NoteCode::kUnknownMetadataKey, line, NearestName(key.substr(0, 64), MetadataKeys()), notes);
     return;
   }
+  const bool is_name = key == "subjects" || key == "classification";
+  const size_t bytes_max = is_name ? kNameBytesMax : kMetadataBytesMax;
   std::vector<std::string> clean;
   for (const std::string& value : values) {
     clean.push_back(NormaliseText(value, Whitespace::kCollapse));
-    if (clean.back().empty() || clean.back().size() > kMetadataBytesMax) {
+    if (clean.back().empty() || clean.back().size() > bytes_max) {
       AddNote(NoteCode::kInvalidMetadataValue, line, key, notes);
       return;
     }

@@ -20,6 +20,7 @@ constexpr uint32_t kPagesMax = 5'000;
 constexpr uint32_t kNotesMax = 64;
 constexpr uint32_t kSubjectsMax = 64;
 constexpr size_t kMetadataBytesMax = 512;   // Of one value.
+constexpr size_t kNameBytesMax = 256;       // Of a subject or a classification.
 constexpr uint8_t kLevelMax = 32;           // Deeper nesting counts as this level.
 constexpr size_t kEncodedBytesMax = 128 * 1024 * 1024;
 

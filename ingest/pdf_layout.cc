@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
@@ -55,7 +56,7 @@ Usual Survey(const std::vector<std::vector<Row>>& pages) {
     for (size_t i = 0; i < rows.size(); ++i) {
       for (const Segment& segment : rows[i].segments) {
         for (size_t w = 0; w < segment.words.size(); ++w) {
-          const LayoutWord& word = *segment.words[w];
+          const LayoutWord& word = *segment.words[w].word;
           sizes[HalfPoints(word.font_size)] += word.text.size();
           bold += word.bold ? word.text.size() : 0;
           all += word.text.size();
@@ -98,13 +99,6 @@ class LayoutWriter {
         Line(rows[i]);
       }
     }
-  }
-
-  void Rotated(const std::vector<const LayoutWord*>& words, uint32_t page) {
-    Flush();
-    std::vector<PlacedWord> placed;
-    for (const LayoutWord* word : words) placed.push_back(Place(*word, page));
-    out_.AddWords(BlockKind::kParagraph, 0, placed);
   }
 
   void Flush() {
@@ -187,8 +181,8 @@ class LayoutWriter {
   void AppendRow(const Row& row, std::vector<PlacedWord>& words) const {
     bool first = true;
     for (const Segment& segment : row.segments) {
-      for (const LayoutWord* word : segment.words) {
-        PlacedWord placed = Place(*word, row.page);
+      for (const UprightWord& word : segment.words) {
+        PlacedWord placed = Place(*word.word, row.page);
         if (first && !words.empty()) JoinHyphen(words.back(), placed);
         words.push_back(std::move(placed));
         first = false;
@@ -215,7 +209,7 @@ class LayoutWriter {
         bar.x0 = bar.x1;
         words.push_back(bar);
       }
-      for (const LayoutWord* word : segment.words) words.push_back(Place(*word, row.page));
+      for (const UprightWord& word : segment.words) words.push_back(Place(*word.word, row.page));
     }
     out_.AddWords(BlockKind::kTableRow, 0, words);
   }
@@ -229,18 +223,27 @@ class LayoutWriter {
 }  // namespace
 
 void LayOutPages(const std::vector<LayoutPage>& pages, DocumentBuilder& out) {
-  std::vector<std::vector<Row>> rows;
-  for (size_t i = 0; i < pages.size(); ++i) rows.push_back(MakeRows(pages[i], static_cast<uint32_t>(i + 1)));
+  std::vector<std::vector<Row>> rows, turned;
+  for (size_t i = 0; i < pages.size(); ++i) {
+    const auto number = static_cast<uint32_t>(i + 1);
+    rows.push_back(MakeRows(pages[i], number, 0));
+    for (int turns = 1; turns < 4; ++turns) {
+      std::vector<Row> more = MakeRows(pages[i], number, turns);
+      if (turns == 1) turned.emplace_back();
+      // A page set sideways as a whole is a page like any other.
+      auto& target = rows.back().empty() ? rows.back() : turned.back();
+      target.insert(target.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+    }
+  }
   RemoveRepeated(rows);
   const Usual usual = Survey(rows);
   LayoutWriter writer(usual, out);
   for (size_t i = 0; i < pages.size() && !out.full(); ++i) {
     writer.Page(OrderColumns(std::move(rows[i])));
-    std::vector<const LayoutWord*> rotated;
-    for (const LayoutWord& word : pages[i].words) {
-      if (word.rotated && !word.text.empty()) rotated.push_back(&word);
-    }
-    if (!rotated.empty()) writer.Rotated(rotated, static_cast<uint32_t>(i + 1));
+    if (turned[i].empty()) continue;
+    writer.Flush();
+    writer.Page(OrderColumns(std::move(turned[i])));
+    writer.Flush();
   }
   writer.Flush();
 }

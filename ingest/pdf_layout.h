@@ -15,7 +15,9 @@ struct LayoutWord {
   float x0 = 0, y0 = 0, x1 = 0, y1 = 0;  // Points from the top left of the page as displayed.
   float font_size = 0;
   bool bold = false;
-  bool rotated = false;  // Against the page as displayed; such words follow the others of their page.
+  // Quarter turns clockwise against the page as displayed, 0 to 3. Words that are turned are laid out by themselves,
+  // after the others of their page; their boxes stay as displayed.
+  int turns = 0;
 };
 
 struct LayoutPage {

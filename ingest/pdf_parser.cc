@@ -41,6 +41,9 @@ bool IsPlaced(const LayoutWord& w) {
   return true;
 }
 
+// poppler says quarter turns in one version's documentation and degrees in another's.
+int QuarterTurns(int rotation) { return (rotation >= 90 ? rotation / 90 : rotation) & 3; }
+
 LayoutPage ReadPage(const poppler::page& page) {
   LayoutPage result;
   const poppler::rectf rect = page.page_rect();
@@ -59,7 +62,7 @@ LayoutPage ReadPage(const poppler::page& page) {
     const double size = box.has_font_info() ? box.get_font_size() : 0;
     word.font_size = size > 0.5 && size < 1000 ? static_cast<float>(size) : std::max(word.y1 - word.y0, 1.0f);
     word.bold = box.has_font_info() && IsBold(box.get_font_name());
-    word.rotated = box.rotation() != 0;
+    word.turns = QuarterTurns(box.rotation());
     result.words.push_back(std::move(word));
   }
   return result;

@@ -22,7 +22,7 @@ constexpr int kColumnDepthMax = 4;
 
 size_t Characters(const Segment& segment) {
   size_t count = 0;
-  for (const LayoutWord* word : segment.words) count += word->text.size() + 1;
+  for (const UprightWord& word : segment.words) count += word.word->text.size() + 1;
   return count;
 }
 
@@ -32,47 +32,57 @@ bool IsTail(const std::string& text) { return text == "%" || text == ")" || text
 // A marker with its gap ("•     text", "(a)    text") is not a cell of its own.
 bool IsMarkerOnly(const Segment& segment) {
   if (segment.words.size() != 1) return false;
-  const std::string text = segment.words[0]->text + " ";
+  const std::string text = segment.words[0].word->text + " ";
   const Marker marker = ReadMarker(text);
   return marker.style != MarkerStyle::kNone && marker.bytes >= text.size();
 }
 
-void Extend(Segment& segment, const LayoutWord* word) {
+void Extend(Segment& segment, const UprightWord& word) {
   segment.words.push_back(word);
-  segment.x1 = std::max(segment.x1, word->x1);
+  segment.x1 = std::max(segment.x1, word.x1);
 }
 
-void SplitIntoSegments(std::vector<const LayoutWord*>& words, Row& row) {
-  std::sort(words.begin(), words.end(), [](const LayoutWord* a, const LayoutWord* b) { return a->x0 < b->x0; });
-  for (const LayoutWord* word : words) {
+void SplitIntoSegments(std::vector<UprightWord>& words, Row& row) {
+  std::sort(words.begin(), words.end(), [](const UprightWord& a, const UprightWord& b) { return a.x0 < b.x0; });
+  for (const UprightWord& word : words) {
+    const std::string& text = word.word->text;
     const bool first = row.segments.empty();
-    const float gap = first ? 0 : word->x0 - row.segments.back().x1;
+    const float gap = first ? 0 : word.x0 - row.segments.back().x1;
     // A currency sign apart from what is before it starts a cell.
-    const float near_em = IsJoiner(word->text) && word->text != "(" ? kCurrencyGapEm : kCellGapEm;
-    const bool near = !first && gap <= near_em * std::max(word->font_size, 4.0f);
-    const bool tied = !first && (IsJoiner(row.segments.back().words.back()->text) || IsTail(word->text) ||
+    const float near_em = IsJoiner(text) && text != "(" ? kCurrencyGapEm : kCellGapEm;
+    const bool near = !first && gap <= near_em * std::max(word.word->font_size, 4.0f);
+    const bool tied = !first && (IsJoiner(row.segments.back().words.back().word->text) || IsTail(text) ||
                                  (row.segments.size() == 1 && IsMarkerOnly(row.segments.back())));
     if (near || tied) {
       Extend(row.segments.back(), word);
     } else {
-      row.segments.push_back({{word}, word->x0, word->x1});
+      row.segments.push_back({{word}, word.x0, word.x1});
     }
   }
 }
 
-void DescribeRow(const std::vector<const LayoutWord*>& words, Row& row) {
+void DescribeRow(const std::vector<UprightWord>& words, Row& row) {
   std::map<float, size_t> sizes;
   row.bold = true;
-  row.y0 = words[0]->y0, row.y1 = words[0]->y1;
-  for (const LayoutWord* word : words) {
-    sizes[std::round(word->font_size * 2) / 2] += word->text.size();
-    row.bold = row.bold && word->bold;
-    row.y0 = std::min(row.y0, word->y0);
-    row.y1 = std::max(row.y1, word->y1);
+  row.y0 = words[0].y0, row.y1 = words[0].y1;
+  for (const UprightWord& word : words) {
+    sizes[std::round(word.word->font_size * 2) / 2] += word.word->text.size();
+    row.bold = row.bold && word.word->bold;
+    row.y0 = std::min(row.y0, word.y0);
+    row.y1 = std::max(row.y1, word.y1);
   }
   const auto most = std::max_element(sizes.begin(), sizes.end(),
                                      [](const auto& a, const auto& b) { return a.second < b.second; });
   row.font_size = most->first;
+}
+
+UprightWord Upright(const LayoutWord& w) {
+  switch (w.turns) {
+    case 1: return {&w, w.y0, -w.x1, w.y1, -w.x0};   // Reads downwards.
+    case 2: return {&w, -w.x1, -w.y1, -w.x0, -w.y0};
+    case 3: return {&w, -w.y1, w.x0, -w.y0, w.x1};   // Reads upwards.
+    default: return {&w, w.x0, w.y0, w.x1, w.y1};
+  }
 }
 
 // The gaps of a row as intervals, the margins left out.
@@ -148,7 +158,7 @@ std::vector<Row> OneSide(const std::vector<Row>& rows, size_t from, const Run& r
   for (size_t i = from; i < run.end; ++i) {
     Row row = rows[i];
     row.segments.clear();
-    std::vector<const LayoutWord*> words;
+    std::vector<UprightWord> words;
     for (const Segment& segment : rows[i].segments) {
       if ((segment.x1 <= run.gutter.x0 + 1) != left) continue;
       row.segments.push_back(segment);
@@ -200,22 +210,22 @@ bool IsPageNumber(const std::string& key) {
 std::string RowText(const Row& row) {
   std::string text;
   for (const Segment& segment : row.segments) {
-    for (const LayoutWord* word : segment.words) (text += text.empty() ? "" : " ") += word->text;
+    for (const UprightWord& word : segment.words) (text += text.empty() ? "" : " ") += word.word->text;
   }
   return text;
 }
 
-std::vector<Row> MakeRows(const LayoutPage& page, uint32_t number) {
-  std::vector<const LayoutWord*> words;
+std::vector<Row> MakeRows(const LayoutPage& page, uint32_t number, int turns) {
+  std::vector<UprightWord> words;
   for (const LayoutWord& word : page.words) {
-    if (!word.rotated && !word.text.empty()) words.push_back(&word);
+    if (word.turns == turns && !word.text.empty()) words.push_back(Upright(word));
   }
-  std::sort(words.begin(), words.end(), [](const LayoutWord* a, const LayoutWord* b) {
-    const float ca = a->y0 + a->y1, cb = b->y0 + b->y1;
-    return ca != cb ? ca < cb : a->x0 < b->x0;
+  std::sort(words.begin(), words.end(), [](const UprightWord& a, const UprightWord& b) {
+    const float ca = a.y0 + a.y1, cb = b.y0 + b.y1;
+    return ca != cb ? ca < cb : a.x0 < b.x0;
   });
   std::vector<Row> rows;
-  std::vector<const LayoutWord*> open;
+  std::vector<UprightWord> open;
   float y0 = 0, y1 = 0;
   const auto close = [&] {
     if (open.empty()) return;
@@ -226,14 +236,14 @@ std::vector<Row> MakeRows(const LayoutPage& page, uint32_t number) {
     rows.push_back(std::move(row));
     open.clear();
   };
-  for (const LayoutWord* word : words) {
-    const float overlap = std::min(y1, word->y1) - std::max(y0, word->y0);
-    const float height = std::min(y1 - y0, word->y1 - word->y0);
+  for (const UprightWord& word : words) {
+    const float overlap = std::min(y1, word.y1) - std::max(y0, word.y0);
+    const float height = std::min(y1 - y0, word.y1 - word.y0);
     if (!open.empty() && overlap < 0.55f * height) close();
     if (open.empty()) {
-      y0 = word->y0, y1 = word->y1;
-    } else if (word->y1 - word->y0 > y1 - y0) {
-      y0 = word->y0, y1 = word->y1;  // The tallest word decides, so that superscripts do not drag the row along.
+      y0 = word.y0, y1 = word.y1;
+    } else if (word.y1 - word.y0 > y1 - y0) {
+      y0 = word.y0, y1 = word.y1;  // The tallest word decides, so that superscripts do not drag the row along.
     }
     open.push_back(word);
   }

@@ -11,9 +11,15 @@
 
 namespace cloister::ingest {
 
+// A word where it would stand if the page were turned so that it is upright.
+struct UprightWord {
+  const LayoutWord* word = nullptr;
+  float x0 = 0, y0 = 0, x1 = 0, y1 = 0;
+};
+
 // Words of one row that stand close together.
 struct Segment {
-  std::vector<const LayoutWord*> words;  // Left to right.
+  std::vector<UprightWord> words;  // Left to right.
   float x0 = 0, x1 = 0;
 };
 
@@ -29,8 +35,8 @@ struct Row {
 
 std::string RowText(const Row& row);
 
-// Rows of one page from top to bottom; words are kept by pointer. Rotated words are left out.
-std::vector<Row> MakeRows(const LayoutPage& page, uint32_t number);
+// Rows of the words of one page that are turned by `turns`, from top to bottom; words are kept by pointer.
+std::vector<Row> MakeRows(const LayoutPage& page, uint32_t number, int turns);
 
 // Puts the rows of a page in reading order: where two columns of prose stand side by side, the left one first.
 std::vector<Row> OrderColumns(std::vector<Row> rows);

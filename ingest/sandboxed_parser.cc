@@ -154,6 +154,20 @@ std::string RefusalMessage(Refusal refusal) {
 
 StatusOr<ParseOutcome> SandboxedParser::Parse(MediaType type, std::string_view bytes,
                                               const std::atomic<bool>* cancelled) const {
+  auto outcome = Run(type, bytes, cancelled);
+  const StatusCode code = outcome.status().code();
+  if (type == MediaType::kUnsupported || (code != StatusCode::kFailedPrecondition && code != StatusCode::kInternal)) {
+    return outcome;
+  }
+  // The process says that it cannot work at all. A file that took the parser over could make it say so to stop
+  // the whole job: ask again with a file that cannot.
+  const auto check = Run(MediaType::kText, "check", cancelled);
+  if (check.ok() && check->document) return Failed("made the parser answer nonsense", true);
+  return outcome;
+}
+
+StatusOr<ParseOutcome> SandboxedParser::Run(MediaType type, std::string_view bytes,
+                                            const std::atomic<bool>* cancelled) const {
   CLOISTER_ASSIGN_OR_RETURN(FileDescriptor input, SealedMemory(bytes));
   CLOISTER_ASSIGN_OR_RETURN(Pipe output, MakePipe());
   const std::vector<std::string> arguments = {

@@ -44,6 +44,7 @@ class SandboxedParser {
   StatusOr<ParseOutcome> Parse(MediaType type, std::string_view bytes, const std::atomic<bool>* cancelled = nullptr) const;
 
  private:
+  StatusOr<ParseOutcome> Run(MediaType type, std::string_view bytes, const std::atomic<bool>* cancelled) const;
   SandboxedParserOptions options_;
 };
 

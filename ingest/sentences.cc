@@ -51,6 +51,13 @@ bool Contains(const std::array<std::string_view, N>& list, std::string_view word
   return std::find(list.begin(), list.end(), word) != list.end();
 }
 
+bool IsOnlyMarkers(std::string_view text) {
+  constexpr size_t kMarkersBytesMax = 48;
+  if (text.size() > kMarkersBytesMax) return false;
+  const std::string spaced = std::string(text) + ' ';  // As it stands before what it marks.
+  return MarkersBytes(spaced) >= spaced.size();
+}
+
 // Words that begin a sentence far more often than a name ("U.S. Department" against "in the U.S. The").
 bool StartsSentence(std::string_view text) {
   constexpr std::array<std::string_view, 22> kStarters = {"The", "A", "An", "In", "It", "This", "That", "These", "Those", "If", "When", "For",
@@ -63,7 +70,7 @@ bool IsFalseBreak(std::string_view text, size_t sentence_start, size_t end, size
   if (next >= text.size()) return false;
   const std::string_view sentence = text.substr(sentence_start, end - sentence_start);
   // "1. Where processing": the marker belongs to what follows.
-  if (MarkersBytes(sentence) >= sentence.size()) return true;
+  if (IsOnlyMarkers(sentence)) return true;
   if (sentence.back() != '.') return false;
   const std::string word = WordBefore(text, end - 1);
   const char after = text[next];
@@ -121,19 +128,42 @@ void AppendClauses(std::string_view text, Range range, std::vector<Range>& out) 
     out.push_back(range);
     return;
   }
+  size_t words_left = CountWords(sentence), words = 1;
   uint32_t start = range.start;
   for (uint32_t i = range.start; i + 1 < range.end; ++i) {
-    if (text[i] != ';' || text[i + 1] != ' ') continue;
-    const bool long_enough = CountWords(text.substr(start, i + 1 - start)) >= kClauseWordsMin &&
-                             CountWords(text.substr(i + 1, range.end - i - 1)) >= kClauseWordsMin;
-    if (!long_enough) continue;
-    out.push_back({start, i + 1});
-    start = i + 2;
+    if (!IsSpace(text[i + 1])) continue;
+    if (text[i] == ';' && words >= kClauseWordsMin && words_left - words >= kClauseWordsMin) {
+      out.push_back({start, i + 1});
+      start = i + 2;
+      words_left -= words;
+      words = 0;
+    }
+    ++words;
   }
   out.push_back({start, range.end});
 }
 
+// Cuts what is too long to be quoted or embedded as one.
+void AppendPieces(std::string_view text, Range range, std::vector<Range>& out) {
+  while (range.end - range.start > kSentenceBytesMax) {
+    const std::string_view window = text.substr(range.start, kSentenceBytesMax);
+    size_t cut = window.rfind('\n');
+    if (cut == std::string_view::npos || cut == 0) cut = window.rfind(' ');
+    if (cut == std::string_view::npos || cut == 0) {
+      cut = kSentenceBytesMax;
+      while (cut > 1 && (text[range.start + cut] & 0xC0) == 0x80) --cut;
+    }
+    Range piece{range.start, range.start + static_cast<uint32_t>(cut)};
+    TrimRange(text, piece);
+    if (piece.start < piece.end) out.push_back(piece);
+    range.start += static_cast<uint32_t>(cut);
+    TrimRange(text, range);
+  }
+  if (range.start < range.end) out.push_back(range);
+}
+
 bool HasContent(std::string_view text) {
+  if (IsOnlyMarkers(text)) return false;
   const std::string_view rest = text.substr(std::min(text.size(), MarkersBytes(text)));
   return std::any_of(rest.begin(), rest.end(), [](char c) { return IsLetter(c) || IsDigit(c); });
 }
@@ -212,7 +242,9 @@ class SentenceFinder {
   int32_t Last() const { return static_cast<int32_t>(sentences_.size()) - 1; }
 
   void Add(uint32_t start, uint32_t end, SentenceKind kind, uint32_t block, int32_t lead_in) {
-    sentences_.push_back({start, end, kind, block, lead_in});
+    std::vector<Range> pieces;
+    AppendPieces(document_.text, {start, end}, pieces);
+    for (const Range& piece : pieces) sentences_.push_back({piece.start, piece.end, kind, block, lead_in});
   }
 
   struct Parent {
@@ -239,8 +271,9 @@ std::vector<Range> SplitSentences(std::string_view text) {
       merged.push_back(range);
     }
   }
-  std::vector<Range> result;
-  for (const Range& range : merged) AppendClauses(text, range, result);
+  std::vector<Range> clauses, result;
+  for (const Range& range : merged) AppendClauses(text, range, clauses);
+  for (const Range& range : clauses) AppendPieces(text, range, result);
   return result;
 }
 

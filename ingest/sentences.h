@@ -27,6 +27,9 @@ struct Sentence {
 
 constexpr size_t kSentenceWordsMax = 60;  // A longer one is divided at semicolons, as clauses.
 
+// Nothing is longer: code, rows and text without punctuation are cut at a line end or a space before this.
+constexpr size_t kSentenceBytesMax = 1500;
+
 struct Range {
   uint32_t start = 0;
   uint32_t end = 0;

@@ -49,6 +49,19 @@ void AddRow(std::string_view line, DocumentBuilder& out) {
   out.AddTableRow(cells);
 }
 
+// Whether each line is a paragraph of its own, as in exports: lines that no editor wrapped, or most of which end a
+// sentence.
+bool AreParagraphs(const std::vector<std::string_view>& lines) {
+  constexpr size_t kWrappedBytesMax = 160;
+  size_t longest = 0, ended = 0;
+  for (const std::string_view line : lines) {
+    const std::string_view text = Trim(line);
+    longest = std::max(longest, text.size());
+    ended += !text.empty() && std::string_view(".!?;").find(text.back()) != std::string_view::npos ? 1 : 0;
+  }
+  return longest > kWrappedBytesMax || (lines.size() >= 3 && ended * 5 >= lines.size() * 3);
+}
+
 // One run of lines without a blank one between.
 void AddParagraphLines(const std::vector<std::string_view>& lines, DocumentBuilder& out) {
   if (lines.size() == 1 && IsCapitalHeading(Trim(lines[0]))) {
@@ -58,6 +71,7 @@ void AddParagraphLines(const std::vector<std::string_view>& lines, DocumentBuild
   const bool table = std::all_of(lines.begin(), lines.end(), [](std::string_view line) {
     return Trim(line).find('\t') != std::string_view::npos;
   });
+  const bool apart = AreParagraphs(lines);
   std::string paragraph;
   const auto flush = [&] {
     out.AddParagraph(paragraph);
@@ -74,7 +88,7 @@ void AddParagraphLines(const std::vector<std::string_view>& lines, DocumentBuild
     } else if (table) {
       AddRow(lines[i], out);
     } else if (UnderlineLevel(line) == 0) {
-      if (ReadMarker(line).style != MarkerStyle::kNone) flush();
+      if (apart || ReadMarker(line).style != MarkerStyle::kNone) flush();
       if (!paragraph.empty()) paragraph += ' ';
       paragraph += line;
     }

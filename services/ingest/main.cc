@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// cloister-ingest: brings folders in. Starts one cloister-parse per file and parses nothing itself.
+#include <memory>
+#include <string>
+
+#include "common/clock.h"
+#include "services/ingest/ingest_service.h"
+#include "services/server/grpc_key_source.h"
+#include "services/server/service_main.h"
+#include "storage/rocksdb_store.h"
+
+namespace cloister::services {
+namespace {
+
+IngestOptions OptionsFrom(const ServiceContext& context) {
+  const Config& config = context.config();
+  IngestOptions options;
+  options.data_directory = context.data_directory();
+  options.parser.binary = ServiceContext::BinaryDirectory() / "cloister-parse";
+  options.parser.memory_bytes_max = static_cast<uint64_t>(config.Int("ingest.parse_memory_mib_max")) << 20;
+  options.parser.cpu_seconds_max = static_cast<uint32_t>(config.Int("ingest.parse_seconds_max"));
+  // A busy machine may take six times as long to give a process its seconds.
+  options.parser.wall_max = std::chrono::seconds(6 * config.Int("ingest.parse_seconds_max"));
+  options.file_bytes_max = static_cast<size_t>(config.Int("ingest.file_bytes_max"));
+  options.chunks.tokens_aim = static_cast<uint32_t>(config.Int("ingest.chunk_tokens"));
+  return options;
+}
+
+class IngestProcess final : public RunningService {
+ public:
+  static StatusOr<std::unique_ptr<RunningService>> Start(const ServiceContext& context) {
+    auto process = std::unique_ptr<IngestProcess>(new IngestProcess(context));
+    storage::RocksDbStoreOptions store;
+    store.directory = context.OwnDirectory() / "jobs";
+    store.column_families = {std::string(kJobsFamily)};
+    CLOISTER_ASSIGN_OR_RETURN(process->store_, storage::RocksDbStore::Open(store));
+    CLOISTER_ASSIGN_OR_RETURN(process->jobs_,
+                              JobStore::Open(*process->store_, process->store_->database_id(), *process->keys_));
+    CLOISTER_ASSIGN_OR_RETURN(process->service_, IngestService::Open(OptionsFrom(context), *process->jobs_,
+                                                                     process->peers_, process->clock_));
+    return process;
+  }
+  std::vector<grpc::Service*> RpcServices() override { return {service_.get()}; }
+  std::vector<MethodRule> Rules() const override { return IngestRules(); }
+  void Stop() override { service_->Stop(); }
+
+ private:
+  explicit IngestProcess(const ServiceContext& context)
+      : keys_(NewGrpcKeySource(context.ChannelTo("keys"))),
+        peers_(context.ChannelTo("embedding"), context.ChannelTo("retrieval"), context.ChannelTo("audit")) {}
+  SystemClock clock_;
+  std::unique_ptr<storage::KeySource> keys_;
+  IngestPeers peers_;
+  std::unique_ptr<storage::RocksDbStore> store_;
+  std::unique_ptr<JobStore> jobs_;
+  std::unique_ptr<IngestService> service_;
+};
+
+}  // namespace
+}  // namespace cloister::services
+
+int main(int argc, char** argv) {
+  cloister::services::ServiceDefinition definition;
+  definition.identity = "ingest";
+  definition.needs = {"keys"};
+  definition.start = cloister::services::IngestProcess::Start;
+  return cloister::services::ServiceMain(argc, argv, definition);
+}
