@@ -120,6 +120,7 @@ class Supervisor::Impl {
   }
 
   Status Start(const StopSignal& stop) {
+    CLOISTER_RETURN_IF_ERROR(CheckPrograms());
     const Steady::time_point begin = Steady::now();
     for (int wave = 0; wave <= LastWave(); ++wave) {
       const Steady::time_point deadline = Steady::now() + kWaveTimeout;
@@ -154,6 +155,21 @@ class Supervisor::Impl {
     int last = 0;
     for (const Managed& service : services_) last = std::max(last, service.spec.wave);
     return last;
+  }
+
+  std::filesystem::path ProgramOf(const ServiceSpec& spec) const {
+    return options_.binary_directory / ("cloister-" + spec.name);
+  }
+
+  // Said before anything is started, rather than after half of it ran.
+  Status CheckPrograms() const {
+    for (const Managed& service : services_) {
+      const auto program = ProgramOf(service.spec);
+      if (::access(program.c_str(), X_OK) == 0) continue;
+      return NotFound("the program " + program.filename().string() + " is missing in " +
+                      options_.binary_directory.string());
+    }
+    return absl::OkStatus();
   }
 
   bool WaveHealthy(int wave) const {
@@ -200,7 +216,7 @@ class Supervisor::Impl {
     crypto::Wipe(wire.data(), wire.size());
     if (!credentials_pipe.ok()) return credentials_pipe.status();
     ChildOptions child;
-    child.program = options_.binary_directory / ("cloister-" + name);
+    child.program = ProgramOf(service.spec);
     child.arguments = ArgumentsOf(service.spec);
     child.environment = ChildEnvironment();
     child.inherited.push_back(*std::move(credentials_pipe));

@@ -177,13 +177,18 @@ TEST_F(SupervisorTest, AWrongConfigurationIsNamedBeforeAnythingStarts) {
   EXPECT_NE(MessageOf(status).find("gateway.listen"), std::string::npos);
 }
 
-TEST_F(SupervisorTest, AMissingProgramIsNamed) {
+TEST_F(SupervisorTest, AMissingProgramIsNamedBeforeAnythingStarts) {
   const StopSignal stop;
   SupervisorOptions options = KeysOnly();
-  options.services = {{"nothing", 0}};
+  options.services = {{"keys", 0, true}, {"nothing", 1}};
   auto supervisor = Supervisor::New(std::move(options), crypto::Secret(kPassphrase));
   ASSERT_TRUE(supervisor.ok());
-  EXPECT_EQ((*supervisor)->Start(stop).code(), StatusCode::kNotFound);
+  const Status status = (*supervisor)->Start(stop);
+  EXPECT_EQ(status.code(), StatusCode::kNotFound);
+  EXPECT_NE(MessageOf(status).find("cloister-nothing"), std::string::npos);
+  // Nothing else was started for it.
+  EXPECT_EQ(StatusOf(0).state, ServiceState::kWaiting);
+  EXPECT_EQ(StatusOf(0).pid, 0);
 }
 
 TEST_F(SupervisorTest, GivesUpOnAServiceThatNeverStartsAndSaysWhy) {
