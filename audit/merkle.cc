@@ -107,6 +107,7 @@ Status VerifyInclusion(uint64_t index, uint64_t size, const Hash& leaf, const st
 
 Status VerifyConsistency(uint64_t size1, uint64_t size2, const std::vector<Hash>& proof, const Hash& root1,
                          const Hash& root2) {
+  if (size1 == 0) return InvalidArgument("consistency with an empty tree proves nothing");
   return VerifySubtreeConsistency(0, size1, size2, proof, root1, root2);
 }
 
@@ -119,6 +120,10 @@ Status VerifySubtreeInclusion(uint64_t index, uint64_t start, uint64_t end, cons
 
 Status VerifySubtreeConsistency(uint64_t start, uint64_t end, uint64_t size, const std::vector<Hash>& proof,
                                 const Hash& root1, const Hash& root2) {
+  if (start == end && end <= size) {
+    if (!proof.empty()) return InvalidArgument("the proof is longer than the path");
+    return root1 == EmptyRoot() ? absl::OkStatus() : BadProof();
+  }
   CLOISTER_RETURN_IF_ERROR(CheckSubtree(start, end));
   if (end > size) return InvalidArgument("the first size is above the second");
   size_t left = proof.size();

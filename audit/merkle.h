@@ -51,7 +51,8 @@ Status VerifyConsistency(uint64_t size1, uint64_t size2, const std::vector<Hash>
 // As above for the leaves [start, end), where `start` is a multiple of the least power of two >= end - start.
 Status VerifySubtreeInclusion(uint64_t index, uint64_t start, uint64_t end, const Hash& leaf,
                               const std::vector<Hash>& proof, const Hash& root);
-// That the subtree [start, end) with root1 lies in the tree of `size` with root2.
+// That the subtree [start, end) with root1 lies in the tree of `size` with root2. An empty one lies in every tree: then
+// only root1 and the absence of a proof are checked.
 Status VerifySubtreeConsistency(uint64_t start, uint64_t end, uint64_t size, const std::vector<Hash>& proof,
                                 const Hash& root1, const Hash& root2);
 
