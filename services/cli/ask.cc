@@ -50,17 +50,18 @@ std::string SourceLine(const json& quote) {
   return line;
 }
 
+// "[1] text", with later lines under the text.
+std::string Numbered(size_t number, const std::string& text) {
+  const std::string mark = "  [" + std::to_string(number) + "] ";
+  return mark + Wrap(text, TerminalWidth(), std::string(mark.size(), ' ')).substr(mark.size());
+}
+
 void PrintQuotes(const json& quotes, std::ostream& out) {
-  const size_t width = TerminalWidth();
   size_t number = 0;
-  for (const json& quote : quotes) {
-    out << Wrap("[" + std::to_string(++number) + "] " + Text(quote, "text"), width, "  ") << "\n";
-  }
+  for (const json& quote : quotes) out << Numbered(++number, Text(quote, "text")) << "\n";
   out << "Sources\n";
   number = 0;
-  for (const json& quote : quotes) {
-    out << Wrap("[" + std::to_string(++number) + "] " + SourceLine(quote), width, "  ");
-  }
+  for (const json& quote : quotes) out << Numbered(++number, SourceLine(quote));
 }
 
 void PrintTiming(const json& timing, std::ostream& out) {

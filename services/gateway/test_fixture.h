@@ -15,9 +15,12 @@
 #include <string>
 #include <vector>
 
+#include "audit/canonical_json.h"
+#include "audit/event_names.h"
 #include "crypto/random.h"
 #include "services/gateway/gateway.h"
 #include "services/gateway/json_body.h"
+#include "services/server/rpc_status.h"
 #include "storage/memory_store.h"
 
 namespace cloister::services {
@@ -57,6 +60,7 @@ class FakeAudit final : public v1::Audit::Service {
     std::lock_guard lock(mutex);
     const auto index = static_cast<int>(records.size());
     if (index == fail_at || fail_all) return {grpc::StatusCode::UNAVAILABLE, "disk failed"};
+    if (Status valid = CheckRecord(*request); !valid.ok()) return ToGrpc(valid);
     records.push_back(*request);
     response->set_index(static_cast<uint64_t>(index));
     return grpc::Status::OK;
@@ -103,6 +107,17 @@ class FakeAudit final : public v1::Audit::Service {
     response->set_verifier_key("log+00000000+key");
     response->add_not_protected("Without a witness, rollback would go undetected.");
     return grpc::Status::OK;
+  }
+  // What the real service refuses.
+  static Status CheckRecord(const v1::AppendRequest& request) {
+    CLOISTER_RETURN_IF_ERROR(audit::CanonicalJsonObject(request.body_json()).status());
+    if (!audit::IsEventName(request.event())) return InvalidArgument("not one of the log's event classes");
+    for (const auto& section : request.sections()) {
+      if (nlohmann::json::parse(section.content_json(), nullptr, false).is_discarded() || section.subject().empty()) {
+        return InvalidArgument("a section that is not JSON about somebody");
+      }
+    }
+    return absl::OkStatus();
   }
   std::vector<std::string> Events() {
     std::lock_guard lock(mutex);
@@ -159,6 +174,7 @@ class FakeRetrieval final : public v1::Retrieval::Service {
     release = *request;
     v1::AppendRequest record;
     record.set_event("ask.release");
+    record.set_body_json("{}");
     v1::AppendResponse appended;
     if (const auto status = audit_.Append(context, &record, &appended); !status.ok()) return status;
     response->set_audit_index(appended.index());
