@@ -107,7 +107,9 @@ class StartRecord {
   // A stop is recorded only where its start was. Call after the stop signal.
   void RecordStop(const ServiceContext& context, const std::string& identity) {
     if (thread_.joinable()) thread_.join();
-    if (!written_) return;
+    // Services stop in reverse order: those that audit itself needs find it gone.
+    std::error_code ignored;
+    if (!written_ || !std::filesystem::exists(context.SocketOf("audit"), ignored)) return;
     const AuditClient audit(context.ChannelTo("audit"), kStoppedRecordTimeout);
     const auto index = audit.AppendServiceEvent("service.stopped", identity);
     if (!index.ok()) LogStatus(LogLevel::kWarning, "audit.append_failed", index.status());
@@ -191,7 +193,6 @@ int ServiceMain(int argc, char** argv, const ServiceDefinition& definition) {
   if (!no_core_dumps) {
     return Fail("service.start_failed", FailedPrecondition("the kernel does not let this process forbid core dumps"));
   }
-  // Before any thread exists, so that every thread inherits the blocked signals.
   StopSignal stop;
   StatusOr<ServiceContext> context = MakeContext(flags, definition);
   if (!context.ok()) return Fail("service.start_failed", context.status());

@@ -1,37 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/server/signals.h"
 
-#include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
+
+#include <atomic>
+#include <cerrno>
 
 #include "common/status.h"
 
 namespace cloister::services {
 namespace {
 
-// SIGUSR2 ends the waiting thread.
-sigset_t WaitedSignals() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGUSR2);
-  return set;
+// A signal handler has nothing but globals. Memory rather than a descriptor: a child between fork and exec must not
+// wake its parent.
+sem_t signal_arrived;
+std::atomic<bool> in_use = false;
+
+extern "C" void OnSignal(int) {
+  const int saved = errno;
+  ::sem_post(&signal_arrived);
+  errno = saved;
+}
+
+void Handle(int signal, void (*handler)(int)) {
+  struct sigaction action {};
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  ::sigaction(signal, &action, nullptr);
 }
 
 }  // namespace
 
 StopSignal::StopSignal() {
-  const sigset_t set = WaitedSignals();
-  CLOISTER_CHECK(::pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
-  ::signal(SIGPIPE, SIG_IGN);
-  thread_ = std::thread([this, set] {
+  CLOISTER_CHECK(!in_use.exchange(true));
+  CLOISTER_CHECK(::sem_init(&signal_arrived, 0, 0) == 0);
+  Handle(SIGPIPE, SIG_IGN);
+  Handle(SIGTERM, OnSignal);
+  Handle(SIGINT, OnSignal);
+  thread_ = std::thread([this] {
     for (;;) {
-      int signal = 0;
-      if (::sigwait(&set, &signal) != 0) continue;
+      if (::sem_wait(&signal_arrived) != 0) continue;  // EINTR
       std::lock_guard lock(mutex_);
       if (ending_) return;
-      if (signal == SIGUSR2) continue;
       requested_ = true;
       changed_.notify_all();
     }
@@ -43,8 +55,11 @@ StopSignal::~StopSignal() {
     std::lock_guard lock(mutex_);
     ending_ = true;
   }
-  ::pthread_kill(thread_.native_handle(), SIGUSR2);
+  ::sem_post(&signal_arrived);
   thread_.join();
+  Handle(SIGTERM, SIG_DFL);
+  Handle(SIGINT, SIG_DFL);
+  in_use = false;
 }
 
 bool StopSignal::requested() const {
@@ -68,11 +83,11 @@ void StopSignal::Request() {
   changed_.notify_all();
 }
 
-void UnblockSignals() {
+void DefaultSignals() {
+  for (const int signal : {SIGTERM, SIGINT, SIGPIPE}) Handle(signal, SIG_DFL);
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  ::signal(SIGPIPE, SIG_DFL);
 }
 
 }  // namespace cloister::services

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SIGTERM and SIGINT as a condition to wait for, received by a thread of their own. SIGPIPE is ignored.
+// SIGTERM and SIGINT as a condition to wait for. SIGPIPE is ignored. Libraries may have made threads before main()
+// (OpenBLAS does), so the signals are caught by a handler that works on any thread rather than blocked and awaited.
 #pragma once
 
 #include <chrono>
@@ -9,8 +10,7 @@
 
 namespace cloister::services {
 
-// Make one before any other thread of the process exists: it blocks the signals for all threads made later.
-// A child process must unblock them (see UnblockSignals). Thread-safe.
+// At most one at a time (CHECKed). A child process calls DefaultSignals before exec. Thread-safe.
 class StopSignal {
  public:
   StopSignal();
@@ -32,7 +32,8 @@ class StopSignal {
   std::thread thread_;
 };
 
-// Undoes what StopSignal did to the signal mask. For use between fork and exec; async-signal-safe.
-void UnblockSignals();
+// Gives a child process the signal handling of a fresh one: nothing caught, ignored or blocked. For use between fork
+// and exec; async-signal-safe. Block all signals around fork(), or one that comes before this call is lost.
+void DefaultSignals();
 
 }  // namespace cloister::services

@@ -32,7 +32,7 @@ constexpr std::string_view kEnvironmentPrefixes[] = {
   // The parent may have died before this line: then the signal never comes.
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || ::getppid() != parent) ::_exit(kExecFailed);
   ::setpgid(0, 0);
-  UnblockSignals();
+  DefaultSignals();
   // First out of the way, so that no descriptor is overwritten before it was moved.
   int moved[kFirstSpareFd];
   for (int i = 0; i < inherited_count; ++i) moved[i] = ::fcntl(inherited[i], F_DUPFD_CLOEXEC, kFirstSpareFd);
@@ -63,6 +63,8 @@ std::vector<std::string> ChildEnvironment() {
       if (std::string_view(*entry).starts_with(prefix)) out.emplace_back(*entry);
     }
   }
+  // Threads of the models that wait for each other sleep instead of spinning: several services share few cores.
+  out.emplace_back("OMP_WAIT_POLICY=passive");
   return out;
 }
 
@@ -93,8 +95,15 @@ StatusOr<Child> Child::Start(ChildOptions options) {
   std::vector<int> inherited;
   for (const FileDescriptor& fd : options.inherited) inherited.push_back(fd.get());
   const pid_t parent = ::getpid();
+  // A signal that reaches the child before it has let go of our handlers waits until it has.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  ::pthread_sigmask(SIG_BLOCK, &all, &before);
   const pid_t pid = ::fork();
-  if (pid < 0) return ErrnoStatus(errno, "fork");
+  const int fork_error = errno;
+  if (pid != 0) ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (pid < 0) return ErrnoStatus(fork_error, "fork");
   if (pid == 0) {
     Become(parent, options.program.c_str(), argument_pointers.data(), environment_pointers.data(),
            options.output.get(), inherited.data(), static_cast<int>(inherited.size()));

@@ -89,7 +89,7 @@ TEST(ChildTest, SaysHowItEnded) {
   EXPECT_EQ(DescribeExit(Await(*killed)), "signal 9");
 }
 
-TEST(ChildTest, TerminateReachesAChildOfAProcessThatBlocksSignals) {
+TEST(ChildTest, TerminateReachesAChildOfAProcessThatCatchesSignals) {
   const StopSignal stop;
   auto child = Child::Start(Shell("exec sleep 600", MakeOutput().writer));
   ASSERT_TRUE(child.ok());
