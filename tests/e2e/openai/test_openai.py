@@ -17,7 +17,6 @@ import sys
 import unittest
 import urllib.parse
 
-import httpx
 import openai
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -65,7 +64,7 @@ def trust():
 
 def client(key=None):
     return openai.OpenAI(base_url=Target.base_url, api_key=key or Target.key, max_retries=0, timeout=120,
-                         http_client=httpx.Client(verify=trust()))
+                         http_client=openai.DefaultHttpxClient(verify=trust()))
 
 
 def user(text):
@@ -144,7 +143,7 @@ class OpenAiClient(unittest.TestCase):
     def test_many_at_once(self):
         async def run():
             async with openai.AsyncOpenAI(base_url=Target.base_url, api_key=Target.key, max_retries=0, timeout=120,
-                                          http_client=httpx.AsyncClient(verify=trust())) as parallel:
+                                          http_client=openai.DefaultAsyncHttpxClient(verify=trust())) as parallel:
                 return await asyncio.gather(*(parallel.chat.completions.create(model=MODEL, messages=user(QUESTION))
                                               for _ in range(4)))
         contents = {completion.choices[0].message.content for completion in asyncio.run(run())}
