@@ -92,7 +92,8 @@ class Canonicaliser final : public nlohmann::json_sax<nlohmann::json> {
     for (const Level& level : stack_) {
       if (level.is_object && !level.key.empty()) path += (path.empty() ? "" : ".") + level.key;
     }
-    error_ = path.empty() ? std::string(what) : "at \"" + path.substr(0, kJsonKeyBytesMax) + "\": " + std::string(what);
+    error_ = path.empty() ? std::string(what)
+                          : "at \"" + path.substr(0, kJsonKeyBytesMax) + "\": " + std::string(what);
     return false;
   }
   bool Open(bool is_object) {
@@ -131,13 +132,27 @@ void AppendJsonString(std::string_view text, std::string& out) {
   out.push_back('"');
   for (const char c : text) {
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\b': out += "\\b"; break;
-      case '\f': out += "\\f"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\b':
+        out += "\\b";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
       default:
         if (static_cast<unsigned char>(c) < 0x20) {
           out += "\\u00";

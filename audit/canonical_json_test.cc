@@ -30,8 +30,8 @@ TEST(CanonicalJsonTest, IsItsOwnCanonicalForm) {
 TEST(CanonicalJsonTest, TakesIntegersThatEveryLanguageHoldsExactly) {
   EXPECT_TRUE(CanonicalJson("9007199254740991").ok());
   EXPECT_TRUE(CanonicalJson("-9007199254740991").ok());
-  for (const char* text : {"9007199254740992", "-9007199254740992", "18446744073709551616", "1e3", "1.0", "0.5",
-                           "-0.0", "123456789012345678901234567890"}) {
+  for (const char* text : {"9007199254740992", "-9007199254740992", "18446744073709551616", "1e3", "1.0",
+                           "0.5", "-0.0", "123456789012345678901234567890"}) {
     const Status status = CanonicalJson(text).status();
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << text;
     EXPECT_THAT(MessageOf(status), HasSubstr("string")) << text;
@@ -53,7 +53,8 @@ TEST(CanonicalJsonTest, NamesTheKeyAtFaultAndNoContent) {
 }
 
 TEST(CanonicalJsonTest, RefusesBadKeys) {
-  for (const char* text : {"{\"\":1}", "{\"a\":1,\"a\":2}", "{\"\xc3\xa9\":1}", "{\"a\\n\":1}", "{\"\\u0061\":1,\"a\":1}"}) {
+  for (const char* text :
+       {"{\"\":1}", "{\"a\":1,\"a\":2}", "{\"\xc3\xa9\":1}", "{\"a\\n\":1}", "{\"\\u0061\":1,\"a\":1}"}) {
     EXPECT_EQ(CanonicalJson(text).status().code(), StatusCode::kInvalidArgument) << text;
   }
   EXPECT_TRUE(CanonicalJson("{\"" + std::string(kJsonKeyBytesMax, 'k') + "\":1}").ok());
@@ -61,8 +62,8 @@ TEST(CanonicalJsonTest, RefusesBadKeys) {
 }
 
 TEST(CanonicalJsonTest, RefusesWhatIsNotJsonInUtf8) {
-  for (const char* text : {"", "{", "[1,]", "{\"a\" 1}", "1 2", "\"\xff\"", "\"\xed\xa0\x80\"", "\"\\ud800\"", "'a'",
-                           "\"tab\there\"", "// c\n1", "\xef\xbb\xbf\xef\xbb\xbf{}"}) {
+  for (const char* text : {"", "{", "[1,]", "{\"a\" 1}", "1 2", "\"\xff\"", "\"\xed\xa0\x80\"", "\"\\ud800\"",
+                           "'a'", "\"tab\there\"", "// c\n1", "\xef\xbb\xbf\xef\xbb\xbf{}"}) {
     EXPECT_EQ(CanonicalJson(text).status().code(), StatusCode::kInvalidArgument) << text;
   }
 }

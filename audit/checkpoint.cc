@@ -10,14 +10,15 @@ namespace cloister::audit {
 StatusOr<uint64_t> ParseDecimal(std::string_view text) {
   uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return DataLoss("not a decimal number");
+  if (text.empty() || error != std::errc() || end != text.data() + text.size())
+    return DataLoss("not a decimal number");
   if (text.size() > 1 && text.front() == '0') return DataLoss("a decimal number has a leading zero");
   return value;
 }
 
 std::string CheckpointText(const Checkpoint& checkpoint) {
-  return checkpoint.origin + '\n' + std::to_string(checkpoint.size) + '\n' + Base64Encode(checkpoint.root.bytes()) +
-         '\n';
+  return checkpoint.origin + '\n' + std::to_string(checkpoint.size) + '\n' +
+         Base64Encode(checkpoint.root.bytes()) + '\n';
 }
 
 StatusOr<Checkpoint> ParseCheckpointText(std::string_view text) {

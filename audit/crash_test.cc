@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kills a writer at random moments and opens the log again: nothing acknowledged may be lost, nothing may be there that
-// was never asked for. CLOISTER_KILL_ROUNDS raises the number of rounds, CLOISTER_SEED repeats a run.
+// Kills a writer at random moments and opens the log again: nothing acknowledged may be lost, nothing may be
+// there that was never asked for. CLOISTER_KILL_ROUNDS raises the number of rounds, CLOISTER_SEED repeats a
+// run.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -74,7 +75,8 @@ void Collect(const std::string& output, Acknowledged& acknowledged) {
   }
 }
 
-// Every number in the log by the index of its record; adds a failure for one that was never asked for or is twice.
+// Every number in the log by the index of its record; adds a failure for one that was never asked for or is
+// twice.
 std::map<uint64_t, uint64_t> NumbersIn(const LogWriter& log, uint64_t rounds) {
   std::map<uint64_t, uint64_t> found;
   uint64_t next = 0, first = 0;
@@ -128,7 +130,8 @@ TEST(LogCrashTest, LosesNothingAcknowledgedAndInventsNothing) {
   (*log)->Close();
   const FolderReport report = VerifyFolder(directory.path(), TestVerifier());
   EXPECT_TRUE(report.verified()) << ::testing::PrintToString(report.problems);
-  std::cout << "acknowledged " << acknowledged.index_of.size() << ", found " << found.size() << ", lost " << lost << "\n";
+  std::cout << "acknowledged " << acknowledged.index_of.size() << ", found " << found.size() << ", lost "
+            << lost << "\n";
 }
 
 }  // namespace

@@ -27,7 +27,8 @@ std::string Quoted(std::string_view text) {
 Status CheckActor(const Actor& who) {
   if (who.kind == Actor::Kind::kUser) {
     const auto pseudonym = Pseudonym::FromHex(who.value);
-    if (!pseudonym.ok()) return InvalidArgument("a person must be given by a pseudonym of 32 hexadecimal digits");
+    if (!pseudonym.ok())
+      return InvalidArgument("a person must be given by a pseudonym of 32 hexadecimal digits");
     return absl::OkStatus();
   }
   if (who.value.size() > kActorBytesMax || !CheckKeyName(who.value).ok()) {
@@ -57,7 +58,8 @@ std::string SectionsJson(const std::vector<SealedSection>& sections) {
   std::string out = "[";
   for (const SealedSection& section : sections) {
     if (out.size() > 1) out += ',';
-    out += "{\"commitment\":\"" + HexEncode(section.commitment.bytes()) + "\",\"id\":\"" + section.id.hex() + "\"}";
+    out += "{\"commitment\":\"" + HexEncode(section.commitment.bytes()) + "\",\"id\":\"" + section.id.hex() +
+           "\"}";
   }
   return out + "]";
 }
@@ -168,7 +170,8 @@ StatusOr<Envelope::Part> ParsePart(const Json& json, uint64_t seq) {
   part.first = fields.Integer("first");
   const uint64_t number = fields.Integer("number"), of = fields.Integer("of");
   fields.Only({"body_text", "first", "number", "of"});
-  if (number == 0 || number > of || of > kBodyBytesMax || part.first + number - 1 != seq) fields.Wrong("number");
+  if (number == 0 || number > of || of > kBodyBytesMax || part.first + number - 1 != seq)
+    fields.Wrong("number");
   part.number = static_cast<uint32_t>(number);
   part.of = static_cast<uint32_t>(of);
   CLOISTER_RETURN_IF_ERROR(fields.Finish("part"));
@@ -193,7 +196,8 @@ StatusOr<Json> ParseVersioned(std::string_view entry) {
   const auto version = json.find("v");
   if (version == json.end() || !version->is_number_unsigned()) return DataLoss("an entry has no version");
   if (*version != kEnvelopeVersion) {
-    return FailedPrecondition("an entry has envelope version " + version->dump() + "; this program knows version 1");
+    return FailedPrecondition("an entry has envelope version " + version->dump() +
+                              "; this program knows version 1");
   }
   return json;
 }
@@ -212,8 +216,10 @@ StatusOr<PreparedRecord> PreparedRecord::New(const Event& event, std::string_vie
   if (!IsEventName(event.name)) return InvalidArgument("the event is not one of the audit log's classes");
   CLOISTER_RETURN_IF_ERROR(CheckKeyName(tenant));
   CLOISTER_RETURN_IF_ERROR(CheckActor(event.who));
-  if (event.subjects.size() > kSubjectsMax) return InvalidArgument("an audit record has at most 256 subjects");
-  if (event.sections.size() > kSectionsMax) return InvalidArgument("an audit record has at most 128 sections");
+  if (event.subjects.size() > kSubjectsMax)
+    return InvalidArgument("an audit record has at most 256 subjects");
+  if (event.sections.size() > kSectionsMax)
+    return InvalidArgument("an audit record has at most 128 sections");
   PreparedRecord record;
   auto body = CanonicalJsonObject(event.body_json, kJsonDepthMax - 1);  // The envelope is a level of its own.
   if (!body.ok()) return Annotate(body.status(), "body of the audit record");
@@ -226,8 +232,8 @@ StatusOr<PreparedRecord> PreparedRecord::New(const Event& event, std::string_vie
   record.sections_ = SectionsJson(event.sections);
   // The stamp and the numbers below vary in length by less than this margin.
   constexpr size_t kMargin = 512;
-  const size_t fixed = record.event_.size() + record.tenant_.size() + record.who_.size() + record.subjects_.size() +
-                       record.sections_.size() + kMargin;
+  const size_t fixed = record.event_.size() + record.tenant_.size() + record.who_.size() +
+                       record.subjects_.size() + record.sections_.size() + kMargin;
   if (fixed + record.body_.size() > kEntryBytesMax) record.parts_ = CutBody(record.body_);
   record.bytes_max_ = record.entry_count() * fixed + 2 * record.body_.size();
   return record;
@@ -262,7 +268,8 @@ StatusOr<Envelope> ParseEnvelope(std::string_view entry) {
   CLOISTER_ASSIGN_OR_RETURN(const Json json, ParseVersioned(entry));
   Envelope envelope;
   Fields fields(json);
-  fields.Only({"body", "boot", "event", "mono", "part", "sections", "seq", "subjects", "tenant", "time", "v", "who"});
+  fields.Only(
+      {"body", "boot", "event", "mono", "part", "sections", "seq", "subjects", "tenant", "time", "v", "who"});
   envelope.tenant = fields.String("tenant");
   envelope.event = fields.String("event");
   envelope.time = fields.String("time");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The envelope: the public part of an audit record, canonical JSON, which is what the log hashes. Does not seal
-// sections and does not choose pseudonyms; callers pass both ready. Pure and thread-safe.
-// SPEC: docs/formats/audit.md "Envelope"
+// The envelope: the public part of an audit record, canonical JSON, which is what the log hashes. Does not
+// seal sections and does not choose pseudonyms; callers pass both ready. Pure and thread-safe. SPEC:
+// docs/formats/audit.md "Envelope"
 #pragma once
 
 #include <chrono>
@@ -20,8 +20,8 @@
 namespace cloister::audit {
 
 constexpr int kEnvelopeVersion = 1;
-constexpr size_t kBodyBytesMax = 1024 * 1024;      // Canonical.
-constexpr size_t kBodyPartBytesMax = 16 * 1024;    // Of a record that continues; escaping at most doubles it.
+constexpr size_t kBodyBytesMax = 1024 * 1024;    // Canonical.
+constexpr size_t kBodyPartBytesMax = 16 * 1024;  // Of a record that continues; escaping at most doubles it.
 constexpr size_t kSubjectsMax = 256;
 constexpr size_t kSectionsMax = 128;
 constexpr size_t kActorBytesMax = 128;
@@ -45,8 +45,8 @@ struct Actor {
 };
 
 struct Event {
-  std::string name;                     // One of EventNames().
-  std::string body_json;                // A JSON object; made canonical here.
+  std::string name;       // One of EventNames().
+  std::string body_json;  // A JSON object; made canonical here.
   Actor who;
   std::vector<Pseudonym> subjects;
   std::vector<SealedSection> sections;  // Only ids and commitments get into the envelope.
@@ -56,10 +56,11 @@ struct Event {
 struct Stamp {
   WallTime time;
   std::chrono::nanoseconds monotonic{0};
-  std::string boot;                     // 32 hexadecimal digits.
+  std::string boot;  // 32 hexadecimal digits.
 };
 
-// A checked event that will become one entry, or several with consecutive numbers when its body is too large for one.
+// A checked event that will become one entry, or several with consecutive numbers when its body is too large
+// for one.
 class PreparedRecord {
  public:
   // `tenant` satisfies CheckKeyName. Errors: kInvalidArgument (unknown event, body not canonical or over
@@ -101,8 +102,9 @@ struct Envelope {
   std::optional<Part> part;
 };
 
-// Errors: kFailedPrecondition (another version; the message names it), kDataLoss (not canonical, a member missing,
-// unknown or of the wrong form). An event name that is not on the list is accepted: a later version may have written it.
+// Errors: kFailedPrecondition (another version; the message names it), kDataLoss (not canonical, a member
+// missing, unknown or of the wrong form). An event name that is not on the list is accepted: a later version
+// may have written it.
 StatusOr<Envelope> ParseEnvelope(std::string_view entry);
 
 }  // namespace cloister::audit

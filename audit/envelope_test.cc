@@ -97,9 +97,11 @@ TEST(EnvelopeTest, RefusesWhatItDoesNotKnow) {
 
 TEST(EnvelopeTest, ABodyAsDeepAsAllowedStillParses) {
   Event event = NumberedEvent(1);
-  event.body_json = "{\"a\":" + std::string(kJsonDepthMax - 2, '[') + std::string(kJsonDepthMax - 2, ']') + "}";
+  event.body_json =
+      "{\"a\":" + std::string(kJsonDepthMax - 2, '[') + std::string(kJsonDepthMax - 2, ']') + "}";
   EXPECT_TRUE(ParseEnvelope(OneEntry(event)).ok());
-  event.body_json = "{\"a\":" + std::string(kJsonDepthMax - 1, '[') + std::string(kJsonDepthMax - 1, ']') + "}";
+  event.body_json =
+      "{\"a\":" + std::string(kJsonDepthMax - 1, '[') + std::string(kJsonDepthMax - 1, ']') + "}";
   EXPECT_FALSE(PreparedRecord::New(event, "main").ok());
 }
 
@@ -155,14 +157,22 @@ TEST(EnvelopeTest, AnotherVersionIsNamed) {
 TEST(EnvelopeTest, AMissingUnknownOrMalformedMemberIsDamage) {
   const std::string entry = OneEntry(NumberedEvent(1));
   const std::pair<const char*, const char*> changes[] = {
-      {"\"mono\":\"42\",", ""},          {"\"mono\":\"42\"", "\"mono\":\"042\""},
-      {"\"mono\":\"42\"", "\"mono\":42"}, {"\"seq\":7", "\"seq\":-7"},
-      {"\"seq\":7", "\"seq\":\"7\""},    {"\"time\":\"2027-", "\"time\":\"2027/"},
-      {"\"subjects\":[]", "\"subjects\":{}"}, {"\"subjects\":[]", "\"subjects\":[\"x\"]"},
-      {"\"sections\":[]", "\"sections\":[7]"}, {"\"sections\":[]", "\"sections\":[{\"id\":\"x\"}]"},
-      {"\"kind\":\"service\"", "\"kind\":\"robot\""}, {"\"tenant\":\"main\"", "\"tenant\":7"},
-      {"{\"body\":{\"number\":1},", "{"}, {"{\"body\":{\"number\":1}", "{\"alpha\":1,\"body\":{\"number\":1}"},
-      {"{\"body\":{\"number\":1}", "{\"body\":[]"}, {"\"v\":1,", ""},
+      {"\"mono\":\"42\",", ""},
+      {"\"mono\":\"42\"", "\"mono\":\"042\""},
+      {"\"mono\":\"42\"", "\"mono\":42"},
+      {"\"seq\":7", "\"seq\":-7"},
+      {"\"seq\":7", "\"seq\":\"7\""},
+      {"\"time\":\"2027-", "\"time\":\"2027/"},
+      {"\"subjects\":[]", "\"subjects\":{}"},
+      {"\"subjects\":[]", "\"subjects\":[\"x\"]"},
+      {"\"sections\":[]", "\"sections\":[7]"},
+      {"\"sections\":[]", "\"sections\":[{\"id\":\"x\"}]"},
+      {"\"kind\":\"service\"", "\"kind\":\"robot\""},
+      {"\"tenant\":\"main\"", "\"tenant\":7"},
+      {"{\"body\":{\"number\":1},", "{"},
+      {"{\"body\":{\"number\":1}", "{\"alpha\":1,\"body\":{\"number\":1}"},
+      {"{\"body\":{\"number\":1}", "{\"body\":[]"},
+      {"\"v\":1,", ""},
   };
   for (const auto& [from, to] : changes) {
     std::string altered = entry;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The classes of events that a log may hold. The list is append-only: a name never changes its meaning and never goes
-// away. What each body holds is in audit/FORMAT.md. Pure.
+// The classes of events that a log may hold. The list is append-only: a name never changes its meaning and
+// never goes away. What each body holds is in audit/FORMAT.md. Pure.
 #pragma once
 
 #include <string_view>

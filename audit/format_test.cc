@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Holds the worked example of docs/formats/audit.md to what the code does, byte for byte, and audit/FORMAT.md to the
-// list of event classes.
+// Holds the worked example of docs/formats/audit.md to what the code does, byte for byte, and audit/FORMAT.md
+// to the list of event classes.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -29,7 +29,8 @@ std::string ReadWhole(const std::string& path) {
   return text.str();
 }
 
-// "name = value" lines of the blocks that begin with ```example audit; an indented line continues the one before.
+// "name = value" lines of the blocks that begin with ```example audit; an indented line continues the one
+// before.
 std::map<std::string, std::string> DocumentedExample() {
   std::istringstream lines(ReadWhole(CLOISTER_SOURCE_DIR "/docs/formats/audit.md"));
   std::map<std::string, std::string> values;

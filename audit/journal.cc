@@ -71,8 +71,9 @@ StatusOr<JournalRecord> ReadPayload(uint64_t first_index, std::string_view paylo
   return record;
 }
 
-// Whether some sector's share of [begin, end) was never written. The first bytes of a frame are its magic and never
-// zero, and neither JSON nor ciphertext holds 16 zero bytes at a sector's edge but by a chance of 2^-128.
+// Whether some sector's share of [begin, end) was never written. The first bytes of a frame are its magic and
+// never zero, and neither JSON nor ciphertext holds 16 zero bytes at a sector's edge but by a chance of
+// 2^-128.
 bool HasUnwrittenSector(std::string_view file, size_t begin, size_t end) {
   while (begin < end) {
     const size_t sector_end = std::min(end, (begin / kSectorBytes + 1) * kSectorBytes);
@@ -85,7 +86,8 @@ bool HasUnwrittenSector(std::string_view file, size_t begin, size_t end) {
 
 // Whether a whole frame of a batch after `batch` stands anywhere in `bytes`: then `batch` had been synced.
 bool LaterBatchFollows(std::string_view bytes, std::string_view nonce, uint64_t batch) {
-  for (size_t at = bytes.find(kFrameMagic); at != std::string_view::npos; at = bytes.find(kFrameMagic, at + 1)) {
+  for (size_t at = bytes.find(kFrameMagic); at != std::string_view::npos;
+       at = bytes.find(kFrameMagic, at + 1)) {
     const auto header = ReadFrameHeader(bytes.substr(at), nonce);
     if (header && header->batch > batch && FrameHolds(*header, bytes.substr(at), nonce)) return true;
   }
@@ -116,7 +118,8 @@ std::string EncodeJournalHeader(uint64_t first_index, std::string_view nonce) {
   return out.Take();
 }
 
-std::string EncodeFrame(const JournalRecord& record, uint64_t batch, uint64_t batch_last, std::string_view nonce) {
+std::string EncodeFrame(const JournalRecord& record, uint64_t batch, uint64_t batch_last,
+                        std::string_view nonce) {
   ByteWriter payload;
   payload.U32(static_cast<uint32_t>(record.entries.size()));
   for (const std::string& entry : record.entries) payload.String(entry);

@@ -20,7 +20,8 @@ class JournalTest : public ::testing::Test {
     JournalRecord one{kFirst, {"entry forty"}, {}};
     JournalRecord two{kFirst + 1, {"entry 41", "entry 42"}, {}};
     JournalRecord three{kFirst + 3, {"entry 43"}, {}};
-    three.sections.push_back(SealedSection{*SectionId::FromHex(std::string(32, 'a')), {}, "sealed", "key record"});
+    three.sections.push_back(
+        SealedSection{*SectionId::FromHex(std::string(32, 'a')), {}, "sealed", "key record"});
     file_ = EncodeJournalHeader(kFirst, nonce_);
     Add(EncodeFrame(one, 1, kFirst + 1, nonce_));
     Add(EncodeFrame(two, 1, kFirst + 1, nonce_));

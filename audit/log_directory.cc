@@ -30,16 +30,21 @@ std::string JournalName(uint64_t first_index) {
   return name;
 }
 
-bool StartsWith(std::string_view text, std::string_view prefix) { return text.substr(0, prefix.size()) == prefix; }
+bool StartsWith(std::string_view text, std::string_view prefix) {
+  return text.substr(0, prefix.size()) == prefix;
+}
 
-Status Damaged(std::string_view what) { return DataLoss("audit log: " + std::string(what) + std::string(kRestoreAdvice)); }
+Status Damaged(std::string_view what) {
+  return DataLoss("audit log: " + std::string(what) + std::string(kRestoreAdvice));
+}
 
 // A missing file of a log is damage, not absence.
 StatusOr<std::string> ReadPart(const fs::path& path, size_t bytes_max, std::string_view what) {
   auto bytes = ReadFile(path, bytes_max);
   if (bytes.ok()) return bytes;
   if (bytes.status().code() == StatusCode::kNotFound) return Damaged(std::string(what) + " is missing");
-  if (bytes.status().code() == StatusCode::kResourceExhausted) return Damaged(std::string(what) + " is too long");
+  if (bytes.status().code() == StatusCode::kResourceExhausted)
+    return Damaged(std::string(what) + " is too long");
   return Annotate(bytes.status(), "audit log");
 }
 
@@ -62,15 +67,19 @@ Status LogDirectory::Create(const NoteSigner& signer) const {
 StatusOr<Recovered> LogDirectory::Recover(const NoteVerifier& verifier) const {
   Recovered recovered;
   PublishedLog& published = recovered.published;
-  CLOISTER_ASSIGN_OR_RETURN(published.note, ReadPart(root_ / kCheckpointFile, kNoteBytesMax, "the checkpoint"));
+  CLOISTER_ASSIGN_OR_RETURN(published.note,
+                            ReadPart(root_ / kCheckpointFile, kNoteBytesMax, "the checkpoint"));
   auto checkpoint = OpenCheckpoint(published.note, verifier);
   if (!checkpoint.ok()) return Damaged(MessageOf(checkpoint.status()));
   published.checkpoint = *std::move(checkpoint);
   const uint64_t size = published.checkpoint.size;
-  auto tiles = TileBuilder::Load(size, [this](const TileId& tile) {
-    return ReadPart(root_ / TilePath(tile), kTileWidth * kHashBytes, TilePath(tile));
+  auto tiles = TileBuilder::Load(size, [this](const TileId& tile) -> StatusOr<std::string> {
+    auto hashes = ReadPart(root_ / TilePath(tile), kTileWidth * kHashBytes, TilePath(tile));
+    if (hashes.ok() && hashes->size() != tile.width * kHashBytes)
+      return Damaged(TilePath(tile) + " is cut short");
+    return hashes;
   });
-  if (!tiles.ok()) return tiles.status().code() == StatusCode::kDataLoss ? Damaged(MessageOf(tiles.status())) : tiles.status();
+  if (!tiles.ok()) return tiles.status();
   published.tiles = *std::move(tiles);
   if (published.tiles.Root() != published.checkpoint.root) {
     return Damaged("the tiles at the log's right edge do not have the root that the checkpoint signs");
@@ -104,7 +113,8 @@ Status LogDirectory::ReadJournals(Recovered& recovered) const {
   if (recovered.journals.empty()) return size == 0 ? absl::OkStatus() : Damaged("the journal is missing");
   uint64_t next = 0;
   for (size_t i = 0; i < recovered.journals.size(); ++i) {
-    CLOISTER_ASSIGN_OR_RETURN(const std::string file, ReadPart(recovered.journals[i], kJournalBytesMax, "the journal"));
+    CLOISTER_ASSIGN_OR_RETURN(const std::string file,
+                              ReadPart(recovered.journals[i], kJournalBytesMax, "the journal"));
     auto contents = DecodeJournal(file);
     if (contents.status().code() == StatusCode::kDataLoss) return Damaged(MessageOf(contents.status()));
     if (!contents.ok()) return contents.status();
@@ -112,7 +122,8 @@ Status LogDirectory::ReadJournals(Recovered& recovered) const {
       return Damaged("a journal does not begin with the entry its name says");
     }
     if (i > 0 && contents->first_index != next) return Damaged("there is a gap between two journals");
-    if (i == 0 && contents->first_index > size) return Damaged("there is a gap between checkpoint and journal");
+    if (i == 0 && contents->first_index > size)
+      return Damaged("there is a gap between checkpoint and journal");
     recovered.torn_bytes = contents->torn_bytes;
     next = contents->first_index;
     for (JournalRecord& record : contents->records) {
@@ -163,7 +174,8 @@ void LogDirectory::RemoveTemporaries(const PublishedLog& published) const {
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(folder, error)) {
       std::error_code ignored;
-      if (entry.path().filename().string().find(".tmp.") != std::string::npos) fs::remove(entry.path(), ignored);
+      if (entry.path().filename().string().find(".tmp.") != std::string::npos)
+        fs::remove(entry.path(), ignored);
     }
   }
 }
@@ -192,7 +204,8 @@ StatusOr<LogDirectory::OpenJournal> LogDirectory::NewJournal(uint64_t first_inde
   OpenJournal journal;
   journal.path = root_ / JournalName(first_index);
   journal.nonce = crypto::RandomBytes(kJournalNonceBytes);
-  CLOISTER_RETURN_IF_ERROR(WriteFileAtomic(journal.path, EncodeJournalHeader(first_index, journal.nonce), 0600));
+  CLOISTER_RETURN_IF_ERROR(
+      WriteFileAtomic(journal.path, EncodeJournalHeader(first_index, journal.nonce), 0600));
   journal.file = FileDescriptor(::open(journal.path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
   if (!journal.file.valid()) return ErrnoStatus(errno, "open journal");
   journal.bytes = kJournalHeaderBytes;

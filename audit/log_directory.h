@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The files of a log directory: where they are, how they are written durably, and what is there after a crash. Does
-// not decide when to write; see audit/log_writer.h. Not thread-safe for writing; full tiles and bundles never change,
-// so reading them is.
-// SPEC: docs/formats/audit.md "On disk"
+// The files of a log directory: where they are, how they are written durably, and what is there after a
+// crash. Does not decide when to write; see audit/log_writer.h. Not thread-safe for writing; full tiles and
+// bundles never change, so reading them is. SPEC: docs/formats/audit.md "On disk"
 #pragma once
 
 #include <cstdint>
@@ -33,8 +32,8 @@ struct PublishedLog {
 // What the journals hold beyond the checkpoint.
 struct Recovered {
   PublishedLog published;
-  std::vector<JournalRecord> records;                // Contiguous from the checkpoint's size.
-  std::vector<std::filesystem::path> journals;       // All that are there.
+  std::vector<JournalRecord> records;           // Contiguous from the checkpoint's size.
+  std::vector<std::filesystem::path> journals;  // All that are there.
   size_t torn_bytes = 0;
 };
 
@@ -45,8 +44,8 @@ class LogDirectory {
   Status Create(const NoteSigner& signer) const;
   // Nothing but a lock, a reserve or a temporary file is there.
   bool IsEmpty() const;
-  // Reads the checkpoint, checks its signature and that the right edge has the signed root, and reads the journals.
-  // Errors: kDataLoss, kFailedPrecondition (a later journal format), kUnavailable.
+  // Reads the checkpoint, checks its signature and that the right edge has the signed root, and reads the
+  // journals. Errors: kDataLoss, kFailedPrecondition (a later journal format), kUnavailable.
   StatusOr<Recovered> Recover(const NoteVerifier& verifier) const;
 
   // Durable when they return. Errors: kResourceExhausted, kUnavailable.
@@ -56,18 +55,18 @@ class LogDirectory {
   // Of `published`: full ones from disk, partial ones from memory.
   StatusOr<std::string> ReadTile(const PublishedLog& published, const TileId& tile) const;
   StatusOr<std::string> ReadBundle(const PublishedLog& published, uint64_t index) const;
-  // Removes partial tiles and bundles, beside the right edge of `published`, that its size does not have. What cannot
-  // be removed stays: it does no harm.
+  // Removes partial tiles and bundles, beside the right edge of `published`, that its size does not have.
+  // What cannot be removed stays: it does no harm.
   void RemoveStalePartials(const PublishedLog& published) const;
   // Removes what a kill in the middle of an atomic write left beside the right edge.
   void RemoveTemporaries(const PublishedLog& published) const;
 
   struct OpenJournal {
     std::filesystem::path path;
-    FileDescriptor file;       // Opened for appending.
+    FileDescriptor file;  // Opened for appending.
     std::string nonce;
-    uint64_t bytes = 0;        // All of them whole frames.
-    uint64_t batch = 0;        // The last one written.
+    uint64_t bytes = 0;  // All of them whole frames.
+    uint64_t batch = 0;  // The last one written.
   };
   // A new journal whose first frame will be `first_index`, durable and empty.
   StatusOr<OpenJournal> NewJournal(uint64_t first_index) const;

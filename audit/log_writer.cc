@@ -42,10 +42,12 @@ struct Waiter {
 using Batch = std::vector<std::unique_ptr<Waiter>>;
 
 Status FailedForGood() {
-  return Unavailable("the audit log's disk failed; the service must be restarted before it takes records again");
+  return Unavailable(
+      "the audit log's disk failed; the service must be restarted before it takes records again");
 }
 Status DiskFull() {
-  return ResourceExhausted("no space for audit records; free space on the data disk, then it goes on by itself");
+  return ResourceExhausted(
+      "no space for audit records; free space on the data disk, then it goes on by itself");
 }
 
 }  // namespace
@@ -53,7 +55,11 @@ Status DiskFull() {
 class LogWriter::Impl {
  public:
   Impl(LogWriterOptions options, const NoteSigner& signer, const NoteVerifier& verifier, const Clock& clock)
-      : options_(std::move(options)), signer_(signer), verifier_(verifier), clock_(clock), boot_(BootId()),
+      : options_(std::move(options)),
+        signer_(signer),
+        verifier_(verifier),
+        clock_(clock),
+        boot_(BootId()),
         directory_(options_.directory) {}
   ~Impl() { Close(); }
 
@@ -95,17 +101,18 @@ class LogWriter::Impl {
   const LogDirectory directory_;
   FileDescriptor lock_file_;
 
-  LogDirectory::OpenJournal journal_;    // Of the committing thread.
+  LogDirectory::OpenJournal journal_;  // Of the committing thread.
 
   mutable std::mutex mutex_;
   std::condition_variable work_, changed_;
   // Everything below is guarded by mutex_.
   std::deque<std::unique_ptr<Waiter>> queue_;
-  std::deque<PendingPtr> pending_;       // Durable, from the published size to size_.
+  std::deque<PendingPtr> pending_;  // Durable, from the published size to size_.
   std::shared_ptr<const PublishedLog> published_;
-  std::vector<std::pair<std::filesystem::path, uint64_t>> retired_;  // Full journals and the index they end at.
+  std::vector<std::pair<std::filesystem::path, uint64_t>>
+      retired_;  // Full journals and the index they end at.
   uint64_t size_ = 0;
-  size_t pending_bytes_ = 0;             // Queued, being written, or pending.
+  size_t pending_bytes_ = 0;  // Queued, being written, or pending.
   size_t torn_bytes_ = 0;
   SteadyClock::time_point reserve_tried_;
   bool disk_full_ = false, failed_ = false, failure_told_ = false, closing_ = false, committer_done_ = false;
@@ -149,12 +156,17 @@ StatusOr<uint64_t> LogWriter::Impl::Append(const Event& event) {
   for (const SealedSection& section : event.sections) {
     waiter->cost += section.sealed.size() + section.key_record.size();
   }
+  if (waiter->cost > options_.pending_bytes_max) {
+    return InvalidArgument("an audit record with its sections has at most " +
+                           std::to_string(options_.pending_bytes_max) + " bytes");
+  }
   auto result = waiter->result.get_future();
   {
     std::lock_guard lock(mutex_);
     if (failed_) return FailedForGood();
     if (closing_) return Unavailable("the audit log is closing");
-    if (queue_.size() >= options_.queue_records_max || pending_bytes_ + waiter->cost > options_.pending_bytes_max) {
+    if (queue_.size() >= options_.queue_records_max ||
+        pending_bytes_ + waiter->cost > options_.pending_bytes_max) {
       return ResourceExhausted("too many audit records are waiting for the disk; try again");
     }
     pending_bytes_ += waiter->cost;
@@ -182,7 +194,8 @@ void LogWriter::Impl::CommitLoop() {
   changed_.notify_all();
 }
 
-// Writes a batch and answers its callers. On a full disk the emergency records get a second try in the reserve.
+// Writes a batch and answers its callers. On a full disk the emergency records get a second try in the
+// reserve.
 void LogWriter::Impl::Commit(Batch batch) {
   RegainReserve();
   if (journal_.bytes > options_.journal_rotate_bytes) RotateJournal();
@@ -190,7 +203,8 @@ void LogWriter::Impl::Commit(Batch batch) {
   std::vector<PendingPtr> written;
   Status status = absl::OkStatus();
   const auto refuse_others = [&] {
-    const auto split = std::stable_partition(batch.begin(), batch.end(), [](const auto& w) { return w->emergency; });
+    const auto split =
+        std::stable_partition(batch.begin(), batch.end(), [](const auto& w) { return w->emergency; });
     std::move(split, batch.end(), std::back_inserter(refused));
     batch.erase(split, batch.end());
   };
@@ -210,7 +224,8 @@ void LogWriter::Impl::Commit(Batch batch) {
       pending_.insert(pending_.end(), written.begin(), written.end());
     } else {
       for (const auto& waiter : batch) pending_bytes_ -= waiter->cost;
-      if (fatal) failed_ = true;  // Before anybody is answered: an answer must not be followed by an acceptance.
+      if (fatal)
+        failed_ = true;  // Before anybody is answered: an answer must not be followed by an acceptance.
     }
     for (const auto& waiter : refused) pending_bytes_ -= waiter->cost;
   }
@@ -234,9 +249,10 @@ Status LogWriter::Impl::WriteBatch(const Batch& batch, std::vector<PendingPtr>& 
     next = size_;
   }
   for (const auto& waiter : batch) {
-    Pending pending{JournalRecord{next, waiter->record.Entries(next, Stamp{clock_.Now(), clock_.Monotonic(), boot_}),
-                                  waiter->sections},
-                    waiter->cost};
+    Pending pending{
+        JournalRecord{next, waiter->record.Entries(next, Stamp{clock_.Now(), clock_.Monotonic(), boot_}),
+                      waiter->sections},
+        waiter->cost};
     next += pending.record.entries.size();
     written.push_back(std::make_shared<const Pending>(std::move(pending)));
   }
@@ -256,14 +272,16 @@ Status LogWriter::Impl::WriteFrames(std::string_view frames) {
   if (status.ok()) status = WriteAll(journal_.file.get(), frames);
   if (!status.ok()) {
     if (status.code() != StatusCode::kResourceExhausted) return Unavailable(MessageOf(status));
-    if (::ftruncate(journal_.file.get(), static_cast<off_t>(journal_.bytes)) != 0) return ErrnoStatus(EIO, "truncate");
+    if (::ftruncate(journal_.file.get(), static_cast<off_t>(journal_.bytes)) != 0)
+      return ErrnoStatus(EIO, "truncate");
     return status;
   }
   CLOISTER_RETURN_IF_ERROR([this] {
     const Status fault = Fault(DiskStep::kJournalSync);
     // Whatever the errno, pages may have been lost and a second fsync would not say so.
     if (!fault.ok()) return Unavailable(MessageOf(fault));
-    return ::fdatasync(journal_.file.get()) == 0 ? absl::OkStatus() : Unavailable("fdatasync of the journal failed");
+    return ::fdatasync(journal_.file.get()) == 0 ? absl::OkStatus()
+                                                 : Unavailable("fdatasync of the journal failed");
   }());
   journal_.bytes += frames.size();
   return absl::OkStatus();
@@ -356,7 +374,8 @@ StatusOr<std::shared_ptr<const PublishedLog>> LogWriter::Impl::WriteTiles(
       AppendToBundle(entry, next->tail_bundle);
       const uint64_t count = next->tiles.size() + 1;
       if (count % kTileWidth == 0) {
-        CLOISTER_RETURN_IF_ERROR(directory_.WriteBundle(count / kTileWidth - 1, kTileWidth, next->tail_bundle));
+        CLOISTER_RETURN_IF_ERROR(
+            directory_.WriteBundle(count / kTileWidth - 1, kTileWidth, next->tail_bundle));
         next->tail_bundle.clear();
       }
       CLOISTER_RETURN_IF_ERROR(next->tiles.Append(LeafHash(entry), write_tile));
@@ -423,9 +442,8 @@ bool LogWriter::Impl::failed() const {
 Status LogWriter::Impl::WaitForCheckpoint(uint64_t size, std::chrono::milliseconds timeout) {
   std::unique_lock lock(mutex_);
   if (size > size_) return InvalidArgument("the log does not have that many entries");
-  const bool done = changed_.wait_for(lock, timeout, [&] {
-    return published_->checkpoint.size >= size || failed_ || committer_done_;
-  });
+  const bool done = changed_.wait_for(
+      lock, timeout, [&] { return published_->checkpoint.size >= size || failed_ || committer_done_; });
   if (published_->checkpoint.size >= size) return absl::OkStatus();
   if (failed_) return FailedForGood();
   if (done) return Unavailable("the audit log is closing");
@@ -452,7 +470,8 @@ StatusOr<std::vector<std::string>> LogWriter::Impl::Read(uint64_t first, uint32_
   while (at < log->checkpoint.size) {
     const uint64_t index = at / kTileWidth;
     CLOISTER_ASSIGN_OR_RETURN(const std::string bundle, directory_.ReadBundle(*log, index));
-    CLOISTER_ASSIGN_OR_RETURN(const auto entries, SplitBundle(bundle, TileWidthAt(log->checkpoint.size, 0, index)));
+    CLOISTER_ASSIGN_OR_RETURN(const auto entries,
+                              SplitBundle(bundle, TileWidthAt(log->checkpoint.size, 0, index)));
     for (size_t i = at % kTileWidth; i < entries.size(); ++i, ++at) {
       if (!take(entries[i])) return out;
     }
@@ -469,8 +488,10 @@ StatusOr<Receipt> LogWriter::Impl::Prove(uint64_t index) const {
   const LogState state = State();
   if (index >= state.size) return NotFound("the log has no entry of that index yet");
   const auto log = published();
-  if (index >= log->checkpoint.size) return Unavailable("the next checkpoint will cover this entry; try again");
-  ProofBuilder builder(log->checkpoint.size, [&](const TileId& tile) { return directory_.ReadTile(*log, tile); });
+  if (index >= log->checkpoint.size)
+    return Unavailable("the next checkpoint will cover this entry; try again");
+  ProofBuilder builder(log->checkpoint.size,
+                       [&](const TileId& tile) { return directory_.ReadTile(*log, tile); });
   Receipt receipt;
   receipt.index = index;
   receipt.checkpoint = log->note;

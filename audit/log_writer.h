@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Append-only audit log in a directory: journal first, tiles, entry bundles and a signed checkpoint after. Does not
-// decide what is auditable, seal sections or choose pseudonyms; see services/audit. Cannot notice that the whole
-// directory was put back to an older state; only a witness can.
-// SPEC: docs/formats/audit.md "On disk"; c2sp.org/tlog-tiles
+// Append-only audit log in a directory: journal first, tiles, entry bundles and a signed checkpoint after.
+// Does not decide what is auditable, seal sections or choose pseudonyms; see services/audit. Cannot notice
+// that the whole directory was put back to an older state; only a witness can. SPEC: docs/formats/audit.md
+// "On disk"; c2sp.org/tlog-tiles
 #pragma once
 
 #include <chrono>
@@ -39,10 +39,12 @@ struct LogWriterOptions {
   size_t journal_rotate_bytes = 4 * 1024 * 1024;
   // Set aside on disk and given up when the disk is full, for records that IsEmergency() names.
   size_t reserve_bytes = 4 * 1024 * 1024;
-  // Receives the sections of records that are durable in the journal, before a checkpoint covers them. Called from one
-  // thread at a time; again with the same sections after a crash or an error. Must be durable when it returns OK.
+  // Receives the sections of records that are durable in the journal, before a checkpoint covers them. Called
+  // from one thread at a time; again with the same sections after a crash or an error. Must be durable when
+  // it returns OK.
   std::function<Status(const std::vector<const SealedSection*>& sections)> section_sink;
-  // Called once, from a thread of the writer, when it has failed for good and the waiting calls have been answered.
+  // Called once, from a thread of the writer, when it has failed for good and the waiting calls have been
+  // answered.
   std::function<void()> on_failure;
   // Returns an errno value to fail a step with, or 0. For tests; empty otherwise.
   std::function<int(DiskStep)> fault;
@@ -60,17 +62,18 @@ struct LogState {
 class LogWriter {
  public:
   // Makes the log when the directory is empty. `signer` and `clock` must outlive the writer.
-  // Errors: kFailedPrecondition (locked by another process; a format of a later version), kInvalidArgument (tenant),
-  // kDataLoss (checkpoint, tiles or journal damaged or missing; the message says which and what to do),
-  // kResourceExhausted, kUnavailable (disk), those of the section sink.
+  // Errors: kFailedPrecondition (locked by another process; a format of a later version), kInvalidArgument
+  // (tenant), kDataLoss (checkpoint, tiles or journal damaged or missing; the message says which and what to
+  // do), kResourceExhausted, kUnavailable (disk), those of the section sink.
   static StatusOr<std::unique_ptr<LogWriter>> Open(LogWriterOptions options, const NoteSigner& signer,
                                                    const Clock& clock);
   ~LogWriter();  // As Close().
 
-  // The index of the record's first entry, once all of it is durable. Concurrent calls share an fsync; none waits for
-  // company. After an error nothing of the record is in the log, except after kUnavailable, when it may be.
-  // Errors: kInvalidArgument (PreparedRecord::New), kResourceExhausted (queue or pending bytes at their maximum, or
-  // disk full), kUnavailable (closed, or a write or fsync failed: the writer stays failed until it is opened again).
+  // The index of the record's first entry, once all of it is durable. Concurrent calls share an fsync; none
+  // waits for company. After an error nothing of the record is in the log, except after kUnavailable, when it
+  // may be. Errors: kInvalidArgument (PreparedRecord::New; larger than pending_bytes_max), kResourceExhausted
+  // (queue or pending bytes at their maximum, or disk full), kUnavailable (closed, or a write or fsync
+  // failed: the writer stays failed until it is opened again).
   StatusOr<uint64_t> Append(const Event& event);
 
   LogState State() const;
@@ -79,14 +82,14 @@ class LogWriter {
   // Errors: kInvalidArgument (above the durable size), kUnavailable (closed or failed), kDeadlineExceeded.
   Status WaitForCheckpoint(uint64_t size, std::chrono::milliseconds timeout);
 
-  // Durable entries from `first`, at most `count` and at most kReadBytesMax bytes (but one entry at least when there
-  // is one). Errors: kDataLoss (a bundle is damaged), kUnavailable.
+  // Durable entries from `first`, at most `count` and at most kReadBytesMax bytes (but one entry at least
+  // when there is one). Errors: kDataLoss (a bundle is damaged), kUnavailable.
   StatusOr<std::vector<std::string>> Read(uint64_t first, uint32_t count) const;
-  // The receipt of one entry under the last checkpoint, with the entry in its `extra`. Errors: kNotFound (no such
-  // entry), kUnavailable (the next checkpoint will cover it), kDataLoss.
+  // The receipt of one entry under the last checkpoint, with the entry in its `extra`. Errors: kNotFound (no
+  // such entry), kUnavailable (the next checkpoint will cover it), kDataLoss.
   StatusOr<Receipt> Prove(uint64_t index) const;
-  // Gives out a log directory as of the last checkpoint, file by file in pieces of at most kExportPieceBytes: tiles,
-  // bundles, "log.vkey", and "checkpoint" last. An error of `sink` ends it.
+  // Gives out a log directory as of the last checkpoint, file by file in pieces of at most kExportPieceBytes:
+  // tiles, bundles, "log.vkey", and "checkpoint" last. An error of `sink` ends it.
   using FileSink = std::function<Status(const std::string& path, uint64_t offset, std::string_view piece)>;
   Status Export(const FileSink& sink) const;
 

@@ -249,6 +249,17 @@ TEST_F(LogWriterTest, BytesThatNoCheckpointCoversAreBounded) {
   EXPECT_TRUE(log->Append(large).ok());
 }
 
+TEST_F(LogWriterTest, ARecordThatCouldNeverBePendingIsRefusedAsTooLarge) {
+  LogWriterOptions options = TestOptions(directory_.path());
+  options.pending_bytes_max = 10'000;
+  auto log = MustOpen(options);
+  Event event = NumberedEvent(0);
+  event.sections.resize(1);
+  event.sections[0].sealed = std::string(10'000, 's');
+  EXPECT_EQ(log->Append(event).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_TRUE(log->Append(NumberedEvent(1)).ok());
+}
+
 TEST_F(LogWriterTest, AFailedSyncEndsTheWriterForGood) {
   std::atomic<bool> broken{false};
   std::atomic<int> told{0};
@@ -366,8 +377,9 @@ TEST_F(LogWriterTest, AnExportVerifiesAndCarriesItsKey) {
   EXPECT_TRUE(report.verified()) << ::testing::PrintToString(report.problems);
   EXPECT_EQ(report.entries, 520u);
   EXPECT_EQ(*ReadFile(out.path() / kVerifierKeyFile, 1000), signer_.verifier_key() + "\n");
-  EXPECT_EQ(log->Export([](const std::string&, uint64_t, std::string_view) { return NotFound("stop"); }).code(),
-            StatusCode::kNotFound);
+  EXPECT_EQ(
+      log->Export([](const std::string&, uint64_t, std::string_view) { return NotFound("stop"); }).code(),
+      StatusCode::kNotFound);
 }
 
 TEST_F(LogWriterTest, NoFileOfTheLogIsReadableByOthers) {
@@ -397,7 +409,8 @@ class LogRecoveryTest : public LogWriterTest {
     for (uint64_t i = 295; i < 300; ++i) {
       JournalRecord record;
       record.first_index = i;
-      record.entries = PreparedRecord::New(NumberedEvent(i), "main")->Entries(i, Stamp{{}, {}, std::string(32, '0')});
+      record.entries =
+          PreparedRecord::New(NumberedEvent(i), "main")->Entries(i, Stamp{{}, {}, std::string(32, '0')});
       file += EncodeFrame(record, i - 294, i, nonce);
       ends_.push_back(file.size());
     }
@@ -442,8 +455,8 @@ TEST_F(LogRecoveryTest, AJournalWithAHeadCutShortIsDamage) {
 }
 
 TEST_F(LogRecoveryTest, AMissingPartIsDamageAndNothingIsChanged) {
-  for (const std::string name : {"checkpoint", "journal.00000000000000000295", "tile/0/001.p/39", "tile/1/000.p/1",
-                                 "tile/entries/001.p/39"}) {
+  for (const std::string name : {"checkpoint", "journal.00000000000000000295", "tile/0/001.p/39",
+                                 "tile/1/000.p/1", "tile/entries/001.p/39"}) {
     const fs::path path = directory_.path() / name;
     const std::string bytes = *ReadFile(path, 1 << 24);
     fs::remove(path);
@@ -456,7 +469,8 @@ TEST_F(LogRecoveryTest, AMissingPartIsDamageAndNothingIsChanged) {
 }
 
 TEST_F(LogRecoveryTest, AnAlteredRightEdgeIsDamage) {
-  for (const std::string name : {"checkpoint", "tile/0/001.p/39", "tile/1/000.p/1", "tile/entries/001.p/39"}) {
+  for (const std::string name :
+       {"checkpoint", "tile/0/001.p/39", "tile/1/000.p/1", "tile/entries/001.p/39"}) {
     const fs::path path = directory_.path() / name;
     const std::string bytes = *ReadFile(path, 1 << 24);
     std::string altered = bytes;
@@ -469,7 +483,8 @@ TEST_F(LogRecoveryTest, AnAlteredRightEdgeIsDamage) {
 
 TEST_F(LogRecoveryTest, ALogOfAnotherKeyOrOriginIsRefused) {
   const NoteSigner other = TestSigner("test/main/2");
-  EXPECT_EQ(LogWriter::Open(TestOptions(directory_.path()), other, clock_).status().code(), StatusCode::kDataLoss);
+  EXPECT_EQ(LogWriter::Open(TestOptions(directory_.path()), other, clock_).status().code(),
+            StatusCode::kDataLoss);
 }
 
 TEST_F(LogRecoveryTest, AJournalOfALaterVersionIsNamed) {

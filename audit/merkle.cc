@@ -19,8 +19,8 @@ struct Pair {
   Hash subtree, tree;
 };
 
-// Follows the definition of the proof from the outside in, so `proof` is eaten from its end. `whole` says that the
-// subtree's own hash is known to the verifier and therefore not in the proof. Depth is at most 64.
+// Follows the definition of the proof from the outside in, so `proof` is eaten from its end. `whole` says
+// that the subtree's own hash is known to the verifier and therefore not in the proof. Depth is at most 64.
 std::optional<Pair> Climb(uint64_t start, uint64_t end, uint64_t size, bool whole, const Hash& root1,
                           const std::vector<Hash>& proof, size_t& left) {
   if (start == 0 && end == size) {

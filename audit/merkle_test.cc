@@ -61,11 +61,12 @@ TEST(MerkleTest, RefusesQuestionsThatMakeNoSense) {
   EXPECT_EQ(VerifySubtreeConsistency(3, 3, 8, {h}, EmptyRoot(), h).code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(VerifySubtreeConsistency(9, 9, 8, {}, EmptyRoot(), h).code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(VerifySubtreeConsistency(0, UINT64_MAX, UINT64_MAX, {}, h, h).code(), StatusCode::kOk);
-  EXPECT_EQ(VerifySubtreeConsistency(1, UINT64_MAX, UINT64_MAX, {}, h, h).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(VerifySubtreeConsistency(1, UINT64_MAX, UINT64_MAX, {}, h, h).code(),
+            StatusCode::kInvalidArgument);
 }
 
-// The published vectors. A leaf or proof hash that is not 32 bytes cannot even be expressed here, which counts as
-// refusing it.
+// The published vectors. A leaf or proof hash that is not 32 bytes cannot even be expressed here, which
+// counts as refusing it.
 struct Counts {
   int files = 0, must_fail = 0, wrong = 0;
 };
@@ -77,7 +78,8 @@ std::optional<Hash> HashOf(const json& value) {
   return hash.ok() ? std::optional(*hash) : std::nullopt;
 }
 
-// Some roots of the vectors are words, not hashes, where nothing but their equality counts: their hash stands in.
+// Some roots of the vectors are words, not hashes, where nothing but their equality counts: their hash stands
+// in.
 Hash RootOf(const json& value) {
   const auto hash = HashOf(value);
   return hash ? *hash : LeafHash(value.get<std::string>());
@@ -99,12 +101,14 @@ bool Accepts(const std::string& kind, const json& vector) {
     if (!leaf) return false;
     return kind == "inclusion"
                ? VerifyInclusion(number("leafIdx"), number("treeSize"), *leaf, proof, root).ok()
-               : VerifySubtreeInclusion(number("leafIdx"), number("start"), number("end"), *leaf, proof, root).ok();
+               : VerifySubtreeInclusion(number("leafIdx"), number("start"), number("end"), *leaf, proof, root)
+                     .ok();
   }
   const Hash root1 = RootOf(vector["root1"]), root2 = RootOf(vector["root2"]);
   return kind == "consistency"
              ? VerifyConsistency(number("size1"), number("size2"), proof, root1, root2).ok()
-             : VerifySubtreeConsistency(number("start"), number("end"), number("size"), proof, root1, root2).ok();
+             : VerifySubtreeConsistency(number("start"), number("end"), number("size"), proof, root1, root2)
+                   .ok();
 }
 
 TEST(MerkleConformanceTest, AgreesWithEveryPublishedProof) {
@@ -126,8 +130,8 @@ TEST(MerkleConformanceTest, AgreesWithEveryPublishedProof) {
   EXPECT_EQ(counts.files, 518);
   EXPECT_EQ(counts.must_fail, 482);
   EXPECT_EQ(counts.wrong, 0);
-  std::cout << "merkle vectors: " << counts.files << ", must fail: " << counts.must_fail << ", wrong: " << counts.wrong
-            << "\n";
+  std::cout << "merkle vectors: " << counts.files << ", must fail: " << counts.must_fail
+            << ", wrong: " << counts.wrong << "\n";
 }
 
 }  // namespace

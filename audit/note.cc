@@ -94,7 +94,8 @@ StatusOr<NoteVerifier> NoteVerifier::Parse(std::string_view verifier_key) {
   verifier.public_key_ = key->substr(1);
   verifier.key_id_ = *key_id;
   if (Ed25519KeyId(verifier.name_, verifier.public_key_) != verifier.key_id_) {
-    return InvalidArgument("the verifier key's id does not belong to its name and key; it was altered or mistyped");
+    return InvalidArgument(
+        "the verifier key's id does not belong to its name and key; it was altered or mistyped");
   }
   return verifier;
 }

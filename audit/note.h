@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Signed notes with Ed25519, and their verifier keys. Does not know what a note says; see audit/checkpoint.h. Other
-// signature types are carried and ignored. Thread-safe: values are immutable.
-// SPEC: c2sp.org/signed-note v1.0.0
+// Signed notes with Ed25519, and their verifier keys. Does not know what a note says; see audit/checkpoint.h.
+// Other signature types are carried and ignored. Thread-safe: values are immutable. SPEC:
+// c2sp.org/signed-note v1.0.0
 #pragma once
 
 #include <string>
@@ -17,8 +17,8 @@ constexpr size_t kNoteBytesMax = 64 * 1024;
 constexpr size_t kNoteSignaturesMax = 64;
 constexpr size_t kKeyNameBytesMax = 256;
 
-// Printable ASCII without space and plus, 1 to kKeyNameBytesMax bytes: stricter than the specification, which allows
-// any letter. Errors: kInvalidArgument.
+// Printable ASCII without space and plus, 1 to kKeyNameBytesMax bytes: stricter than the specification, which
+// allows any letter. Errors: kInvalidArgument.
 Status CheckKeyName(std::string_view name);
 
 // SHA256(name || 0A || 01 || public key)[:4], four bytes.
@@ -26,7 +26,8 @@ std::string Ed25519KeyId(std::string_view name, std::string_view public_key);
 
 class NoteSigner {
  public:
-  // `name` is the key's name; for a log, its origin. Errors: kInvalidArgument (CheckKeyName; seed not 32 bytes).
+  // `name` is the key's name; for a log, its origin. Errors: kInvalidArgument (CheckKeyName; seed not 32
+  // bytes).
   static StatusOr<NoteSigner> New(std::string_view name, std::string_view seed);
   // `text` ends in a newline and is UTF-8 without other control characters (CHECKed). Returns the whole note.
   std::string Sign(std::string_view text) const;
@@ -35,7 +36,8 @@ class NoteSigner {
   std::string verifier_key() const;
 
  private:
-  NoteSigner(std::string name, crypto::Ed25519Signer signer) : name_(std::move(name)), signer_(std::move(signer)) {}
+  NoteSigner(std::string name, crypto::Ed25519Signer signer)
+      : name_(std::move(name)), signer_(std::move(signer)) {}
   std::string name_;
   crypto::Ed25519Signer signer_;
 };

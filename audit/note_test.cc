@@ -18,7 +18,8 @@ using ::testing::HasSubstr;
 // The example that the Go implementation documents: key pair, text and signature.
 constexpr std::string_view kName = "PeterNeumann";
 constexpr std::string_view kSeedWithType = "AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz";
-constexpr std::string_view kVerifierKey = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+constexpr std::string_view kVerifierKey =
+    "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
 constexpr std::string_view kText =
     "If you think cryptography is the answer to your problem,\n"
     "then you don't know what your problem is.\n";
@@ -68,7 +69,8 @@ TEST(NoteTest, IgnoresSignaturesOfOthersAndWantsItsOwn) {
   EXPECT_TRUE(Verifier().Open(text + "\n" + own + stranger).ok());
   EXPECT_THAT(MessageOf(Verifier().Open(text + "\n" + stranger).status()), HasSubstr("not signed by"));
   // Same name, another key id: a stranger, too.
-  const std::string other_id = "\xe2\x80\x94 PeterNeumann " + Base64Encode("id??" + std::string(64, 's')) + "\n";
+  const std::string other_id =
+      "\xe2\x80\x94 PeterNeumann " + Base64Encode("id??" + std::string(64, 's')) + "\n";
   EXPECT_TRUE(Verifier().Open(text + "\n" + other_id + own).ok());
   // Its own name and id with a signature that does not verify spoils the note, even beside a good one.
   std::string forged = *Base64Decode(own.substr(own.rfind(' ') + 1, own.size() - own.rfind(' ') - 2));
@@ -99,8 +101,8 @@ TEST(NoteTest, RefusesMalformedVerifierKeys) {
   key[0] = 4;
   wrong_type = "PeterNeumann+c74f20a3+" + Base64Encode(key);
   for (const std::string& text :
-       {std::string(), std::string("PeterNeumann"), std::string("PeterNeumann+c74f20a3"), wrong_id, wrong_type,
-        std::string("Peter Neumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"),
+       {std::string(), std::string("PeterNeumann"), std::string("PeterNeumann+c74f20a3"), wrong_id,
+        wrong_type, std::string("Peter Neumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"),
         std::string("PeterNeumann+C74F20A3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"),
         std::string("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10"),
         std::string(kVerifierKey) + "\n\n", "+c74f20a3+" + std::string(kVerifierKey.substr(22))}) {
@@ -109,7 +111,8 @@ TEST(NoteTest, RefusesMalformedVerifierKeys) {
 }
 
 TEST(NoteTest, RefusesUnfitNamesAndSeeds) {
-  EXPECT_EQ(NoteSigner::New("with space", std::string(32, 's')).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(NoteSigner::New("with space", std::string(32, 's')).status().code(),
+            StatusCode::kInvalidArgument);
   EXPECT_EQ(NoteSigner::New("with+plus", std::string(32, 's')).status().code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(NoteSigner::New("", std::string(32, 's')).status().code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(NoteSigner::New(std::string(257, 'n'), std::string(32, 's')).status().code(),
@@ -130,11 +133,19 @@ TEST(CheckpointTest, HasThreeLines) {
 
 TEST(CheckpointTest, RefusesEveryOtherForm) {
   const std::string root = Base64Encode(LeafHash("x").bytes());
-  const std::vector<std::string> texts =
-       {"", "origin\n1\n" + root, "origin\n01\n" + root + "\n", "origin\n-1\n" + root + "\n",
-        "origin\n+1\n" + root + "\n", "origin\n1 \n" + root + "\n", "origin\n\n" + root + "\n", "\n1\n" + root + "\n",
-        "origin\n1\n" + root + "\nextension\n", "origin\n1\nAAAA\n", "origin\n1\n" + root.substr(1) + "\n",
-        "origin\n18446744073709551616\n" + root + "\n", "origin\n1\n"};
+  const std::vector<std::string> texts = {"",
+                                          "origin\n1\n" + root,
+                                          "origin\n01\n" + root + "\n",
+                                          "origin\n-1\n" + root + "\n",
+                                          "origin\n+1\n" + root + "\n",
+                                          "origin\n1 \n" + root + "\n",
+                                          "origin\n\n" + root + "\n",
+                                          "\n1\n" + root + "\n",
+                                          "origin\n1\n" + root + "\nextension\n",
+                                          "origin\n1\nAAAA\n",
+                                          "origin\n1\n" + root.substr(1) + "\n",
+                                          "origin\n18446744073709551616\n" + root + "\n",
+                                          "origin\n1\n"};
   for (const std::string& text : texts) {
     EXPECT_EQ(ParseCheckpointText(text).status().code(), StatusCode::kDataLoss) << text;
   }

@@ -54,9 +54,11 @@ StatusOr<Receipt> ParseReceipt(std::string_view text) {
   for (;;) {
     CLOISTER_ASSIGN_OR_RETURN(line, TakeLine(text));
     if (line.empty()) break;
-    if (receipt.proof.size() == kProofHashesMax) return DataLoss("the receipt's proof has more than 64 hashes");
+    if (receipt.proof.size() == kProofHashesMax)
+      return DataLoss("the receipt's proof has more than 64 hashes");
     const auto hash = Base64Decode(line);
-    if (!hash.ok() || hash->size() != kHashBytes) return DataLoss("a hash of the receipt is not 32 bytes in base64");
+    if (!hash.ok() || hash->size() != kHashBytes)
+      return DataLoss("a hash of the receipt is not 32 bytes in base64");
     receipt.proof.push_back(*Hash::FromBytes(*hash));
   }
   receipt.checkpoint = std::string(text);
@@ -65,7 +67,8 @@ StatusOr<Receipt> ParseReceipt(std::string_view text) {
 
 StatusOr<VerifiedReceipt> VerifyReceipt(const Receipt& receipt, const std::optional<std::string>& entry,
                                         const NoteVerifier& verifier) {
-  if (!entry && !receipt.extra) return InvalidArgument("the receipt carries no entry; give the entry as well");
+  if (!entry && !receipt.extra)
+    return InvalidArgument("the receipt carries no entry; give the entry as well");
   if (entry && receipt.extra && *entry != *receipt.extra) {
     return DataLoss("the given entry is not the entry that the receipt carries");
   }

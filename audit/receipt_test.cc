@@ -62,11 +62,13 @@ TEST_F(ReceiptTest, ProvesTheEntryItCarriesOrTheOneGiven) {
   receipt_.extra.reset();
   EXPECT_TRUE(VerifyReceipt(receipt_, "two", TestVerifier()).ok());
   EXPECT_EQ(VerifyReceipt(receipt_, "three", TestVerifier()).status().code(), StatusCode::kDataLoss);
-  EXPECT_EQ(VerifyReceipt(receipt_, std::nullopt, TestVerifier()).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(VerifyReceipt(receipt_, std::nullopt, TestVerifier()).status().code(),
+            StatusCode::kInvalidArgument);
 }
 
 TEST_F(ReceiptTest, TwoEntriesThatDifferAreRefused) {
-  EXPECT_THAT(MessageOf(VerifyReceipt(receipt_, "three", TestVerifier()).status()), HasSubstr("not the entry"));
+  EXPECT_THAT(MessageOf(VerifyReceipt(receipt_, "three", TestVerifier()).status()),
+              HasSubstr("not the entry"));
 }
 
 TEST_F(ReceiptTest, AnotherIndexOrKeyIsRefused) {

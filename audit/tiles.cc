@@ -72,7 +72,8 @@ std::optional<TilePathParts> ParseTilePath(std::string_view path) {
     parts.tile.index = parts.tile.index * 10 + static_cast<uint64_t>(c - '0');
   }
   // Written again it must be the same: that refuses every second spelling at once.
-  const std::string again = parts.is_bundle ? BundlePath(parts.tile.index, parts.tile.width) : TilePath(parts.tile);
+  const std::string again =
+      parts.is_bundle ? BundlePath(parts.tile.index, parts.tile.width) : TilePath(parts.tile);
   if (again != whole) return std::nullopt;
   return parts;
 }
@@ -126,7 +127,8 @@ StatusOr<TileBuilder> TileBuilder::Load(uint64_t size, const TileReader& read) {
     const TileId tile{level, hashes / kTileWidth, static_cast<uint32_t>(hashes % kTileWidth)};
     if (tile.width == 0) continue;
     CLOISTER_ASSIGN_OR_RETURN(builder.right_.back(), read(tile));
-    if (builder.right_.back().size() != tile.width * kHashBytes) return DataLoss("a tile has the wrong length");
+    if (builder.right_.back().size() != tile.width * kHashBytes)
+      return DataLoss("a tile has the wrong length");
   }
   return builder;
 }
@@ -186,7 +188,8 @@ StatusOr<std::vector<Hash>> ProofBuilder::Inclusion(uint64_t index) {
 }
 
 StatusOr<std::vector<Hash>> ProofBuilder::Consistency(uint64_t first_size) {
-  if (first_size == 0 || first_size > size_) return InvalidArgument("the first size must be 1 to the tree's size");
+  if (first_size == 0 || first_size > size_)
+    return InvalidArgument("the first size must be 1 to the tree's size");
   std::vector<Hash> out;
   CLOISTER_RETURN_IF_ERROR(ConsistencyPath(first_size, 0, size_, true, out));
   return out;

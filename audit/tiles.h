@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A log cut into tiles of 256 hashes: paths, bundles of entries, growth by appending, and proofs from tiles. Does no
-// I/O: callers pass functions that read and write tiles. SPEC: c2sp.org/tlog-tiles v0.1.0
+// A log cut into tiles of 256 hashes: paths, bundles of entries, growth by appending, and proofs from tiles.
+// Does no I/O: callers pass functions that read and write tiles. SPEC: c2sp.org/tlog-tiles v0.1.0
 #pragma once
 
 #include <cstdint>
@@ -29,8 +29,8 @@ struct TileId {
   auto operator<=>(const TileId&) const = default;
 };
 
-std::string TilePath(const TileId& tile);                   // "tile/1/x001/x234/067.p/8"
-std::string BundlePath(uint64_t index, uint32_t width);     // "tile/entries/x001/x234/067"
+std::string TilePath(const TileId& tile);                // "tile/1/x001/x234/067.p/8"
+std::string BundlePath(uint64_t index, uint32_t width);  // "tile/entries/x001/x234/067"
 struct TilePathParts {
   bool is_bundle = false;  // level is 0 then.
   TileId tile;
@@ -43,7 +43,8 @@ uint32_t TileWidthAt(uint64_t size, uint32_t level, uint64_t index);
 
 // Appends one entry, at most kEntryBytesMax long (CHECKed), to a bundle.
 void AppendToBundle(std::string_view entry, std::string& bundle);
-// The entries of a bundle; views into `bundle`. Errors: kDataLoss (truncated, left-over bytes, not `width` entries).
+// The entries of a bundle; views into `bundle`. Errors: kDataLoss (truncated, left-over bytes, not `width`
+// entries).
 StatusOr<std::vector<std::string_view>> SplitBundle(std::string_view bundle, uint32_t width);
 
 // Receives a finished tile: `hashes` is width * 32 bytes.
@@ -51,7 +52,8 @@ using TileSink = std::function<Status(const TileId& tile, std::string_view hashe
 // Returns width * 32 bytes; ProofBuilder checks the length.
 using TileReader = std::function<StatusOr<std::string>(const TileId& tile)>;
 
-// The right edge of a growing log: at most 255 hashes a level, whatever the log's size. Copyable. Not thread-safe.
+// The right edge of a growing log: at most 255 hashes a level, whatever the log's size. Copyable. Not
+// thread-safe.
 class TileBuilder {
  public:
   // The builder of a log with `size` entries whose partial tiles `read` returns.
@@ -75,7 +77,8 @@ class TileBuilder {
 class ProofBuilder {
  public:
   ProofBuilder(uint64_t size, TileReader read) : size_(size), read_(std::move(read)) {}
-  // Errors: kInvalidArgument (index not below the size; first size 0 or above it), those of the reader, kDataLoss.
+  // Errors: kInvalidArgument (index not below the size; first size 0 or above it), those of the reader,
+  // kDataLoss.
   StatusOr<std::vector<Hash>> Inclusion(uint64_t index);
   StatusOr<std::vector<Hash>> Consistency(uint64_t first_size);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tiles, roots and proofs against a straightforward computation that shares nothing with the code under test but
-// SHA-256: it keeps all hashes and follows the definitions of RFC 6962 word by word.
+// Tiles, roots and proofs against a straightforward computation that shares nothing with the code under test
+// but SHA-256: it keeps all hashes and follows the definitions of RFC 6962 word by word.
 #include "audit/tiles.h"
 
 #include <gtest/gtest.h>
@@ -74,7 +74,8 @@ struct TestLog {
       tiles[tile] = std::string(hashes);
       return absl::OkStatus();
     };
-    for (uint64_t i = 0; i < size; ++i) EXPECT_TRUE(builder.Append(*Hash::FromBytes(NaiveLeaf(i)), keep).ok());
+    for (uint64_t i = 0; i < size; ++i)
+      EXPECT_TRUE(builder.Append(*Hash::FromBytes(NaiveLeaf(i)), keep).ok());
     for (const TileId& tile : builder.PartialTiles()) tiles[tile] = std::string(builder.Partial(tile.level));
   }
   TileReader Reader() {
@@ -112,7 +113,8 @@ TEST_P(TilesOfSizeTest, AgreeWithTheDefinition) {
       EXPECT_EQ(TileWidthAt(size, level, n), width);
       for (uint64_t i = 0; i < width; ++i) {
         const uint64_t begin = (n * 256 + i) * span;
-        ASSERT_EQ(found->second.substr(i * 32, 32), naive.Mth(begin, begin + span)) << level << " " << n << " " << i;
+        ASSERT_EQ(found->second.substr(i * 32, 32), naive.Mth(begin, begin + span))
+            << level << " " << n << " " << i;
       }
     }
   }
@@ -132,22 +134,26 @@ TEST_P(TilesOfSizeTest, ProveWhatTheDefinitionProves) {
     const auto inclusion = proofs.Inclusion(index);
     ASSERT_TRUE(inclusion.ok()) << inclusion.status();
     EXPECT_EQ(Bytes(*inclusion), naive.Path(index, 0, size));
-    EXPECT_TRUE(VerifyInclusion(index, size, *Hash::FromBytes(NaiveLeaf(index)), *inclusion, log.builder.Root()).ok());
+    EXPECT_TRUE(
+        VerifyInclusion(index, size, *Hash::FromBytes(NaiveLeaf(index)), *inclusion, log.builder.Root())
+            .ok());
     const uint64_t first = index + 1;
     const auto consistency = proofs.Consistency(first);
     ASSERT_TRUE(consistency.ok()) << consistency.status();
     EXPECT_EQ(Bytes(*consistency), naive.Subproof(first, 0, size, true));
     EXPECT_TRUE(VerifyConsistency(first, size, *consistency, *Hash::FromBytes(naive.Mth(0, first)),
-                                  log.builder.Root()).ok());
+                                  log.builder.Root())
+                    .ok());
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, TilesOfSizeTest,
-                         ::testing::Values(1, 2, 3, 5, 8, 100, 255, 256, 257, 511, 512, 65'536, 65'537, 70'000));
+                         ::testing::Values(1, 2, 3, 5, 8, 100, 255, 256, 257, 511, 512, 65'536, 65'537,
+                                           70'000));
 
 TEST(TilesTest, TheExampleOfTheSpecification) {
-  // "A tree of size 70,000: 273 full level 0 tiles, one partial level 0 tile of width 112, one full level 1 tile, one
-  // partial level 1 tile of width 17, and one partial level 2 tile of width 1."
+  // "A tree of size 70,000: 273 full level 0 tiles, one partial level 0 tile of width 112, one full level 1
+  // tile, one partial level 1 tile of width 17, and one partial level 2 tile of width 1."
   TestLog log(70'000);
   std::map<std::pair<uint32_t, uint32_t>, int> count;
   for (const auto& [tile, hashes] : log.tiles) ++count[{tile.level, tile.width}];
@@ -195,7 +201,8 @@ TEST(TilesTest, PathsAreThoseOfTheSpecification) {
 }
 
 TEST(TilesTest, PathsParseBackAndNothingElseDoes) {
-  for (const TileId tile : {TileId{0, 0, 256}, TileId{7, 1234067, 255}, TileId{2, 999, 1}, TileId{0, 1000, 256}}) {
+  for (const TileId tile :
+       {TileId{0, 0, 256}, TileId{7, 1234067, 255}, TileId{2, 999, 1}, TileId{0, 1000, 256}}) {
     const auto parsed = ParseTilePath(TilePath(tile));
     ASSERT_TRUE(parsed);
     EXPECT_EQ(parsed->tile, tile);
@@ -205,11 +212,29 @@ TEST(TilesTest, PathsParseBackAndNothingElseDoes) {
   ASSERT_TRUE(bundle);
   EXPECT_TRUE(bundle->is_bundle);
   EXPECT_EQ(bundle->tile.index, 1000u);
-  for (const char* path :
-       {"", "tile", "tile/", "tile/0", "tile/0/", "tile/0/00", "tile/0/0000", "tile/0/x000/000", "tile/00/000",
-        "tile/8/000", "tile/64/000", "tile/0/000.p/0", "tile/0/000.p/256", "tile/0/000.p/01", "tile/0/000.p/",
-        "tile/0/001/000", "tile/0/x001/x000", "tile/entries/abc", "tile/Entries/000", "tile/0/000.p/1/x",
-        "tile/0/-01", "other/0/000", "tile/0/x999/x999/x999/x999/x999/x999/x999/999"}) {
+  for (const char* path : {"",
+                           "tile",
+                           "tile/",
+                           "tile/0",
+                           "tile/0/",
+                           "tile/0/00",
+                           "tile/0/0000",
+                           "tile/0/x000/000",
+                           "tile/00/000",
+                           "tile/8/000",
+                           "tile/64/000",
+                           "tile/0/000.p/0",
+                           "tile/0/000.p/256",
+                           "tile/0/000.p/01",
+                           "tile/0/000.p/",
+                           "tile/0/001/000",
+                           "tile/0/x001/x000",
+                           "tile/entries/abc",
+                           "tile/Entries/000",
+                           "tile/0/000.p/1/x",
+                           "tile/0/-01",
+                           "other/0/000",
+                           "tile/0/x999/x999/x999/x999/x999/x999/x999/999"}) {
     EXPECT_FALSE(ParseTilePath(path)) << path;
   }
 }

@@ -17,7 +17,8 @@ namespace fs = std::filesystem;
 
 class FolderVerifier {
  public:
-  FolderVerifier(fs::path folder, const NoteVerifier& verifier) : folder_(std::move(folder)), verifier_(verifier) {}
+  FolderVerifier(fs::path folder, const NoteVerifier& verifier)
+      : folder_(std::move(folder)), verifier_(verifier) {}
 
   FolderReport Run() {
     if (!ReadCheckpoint()) return std::move(report_);
@@ -41,7 +42,8 @@ class FolderVerifier {
     auto bytes = ReadFile(folder_ / path, bytes_max);
     if (!bytes.ok()) {
       const bool long_file = bytes.status().code() == StatusCode::kResourceExhausted;
-      Problem(path + (long_file ? " is longer than it may be." : " cannot be read: " + MessageOf(bytes.status()) + "."));
+      Problem(path + (long_file ? " is longer than it may be."
+                                : " cannot be read: " + MessageOf(bytes.status()) + "."));
       return std::nullopt;
     }
     ++report_.files;
@@ -72,7 +74,8 @@ class FolderVerifier {
       const auto parts = ParseTilePath(path);
       const uint32_t level = parts ? parts->tile.level : 0;
       if (!parts || parts->tile.width != TileWidthAt(report_.checkpoint.size, level, parts->tile.index)) {
-        Problem(path + " does not belong to a log of " + std::to_string(report_.checkpoint.size) + " entries.");
+        Problem(path + " does not belong to a log of " + std::to_string(report_.checkpoint.size) +
+                " entries.");
       }
     }
     if (error) Problem("The folder cannot be listed completely.");
@@ -119,7 +122,8 @@ class FolderVerifier {
     if (file->size() == hashes.size()) {
       const auto differs = std::mismatch(file->begin(), file->end(), hashes.begin()).first - file->begin();
       const uint64_t position = tile.index * kTileWidth + static_cast<uint64_t>(differs) / kHashBytes;
-      where = tile.level == 0 ? " at entry " + std::to_string(position) : " at hash " + std::to_string(position);
+      where =
+          tile.level == 0 ? " at entry " + std::to_string(position) : " at hash " + std::to_string(position);
     }
     Problem(path + " does not match the entries" + where + ": an entry or the tile was altered.");
   }
@@ -127,7 +131,9 @@ class FolderVerifier {
   void CheckRightEdge() {
     for (const TileId& tile : builder_.PartialTiles()) CompareTile(tile, builder_.Partial(tile.level));
     if (builder_.Root() != report_.checkpoint.root) {
-      Problem("The entries do not have the root hash that the checkpoint signs: entries were altered, added or removed.");
+      Problem(
+          "The entries do not have the root hash that the checkpoint signs: entries were altered, added or "
+          "removed.");
     }
   }
 
@@ -136,7 +142,8 @@ class FolderVerifier {
     const std::string name = "Entry " + std::to_string(index);
     const auto envelope = ParseEnvelope(entry);
     if (!envelope.ok()) return Problem(name + ": " + MessageOf(envelope.status()) + ".");
-    if (envelope->seq != index) Problem(name + " says that it is number " + std::to_string(envelope->seq) + ".");
+    if (envelope->seq != index)
+      Problem(name + " says that it is number " + std::to_string(envelope->seq) + ".");
     if (index == 0) {
       tenant_ = envelope->tenant;
       report_.first_time = envelope->time;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Offline verification of an exported log: every entry, every tile and the signature, with nothing but the verifier
-// key. Does not open sections. Cannot see that a log was cut back to an older checkpoint, or that an event was never
-// recorded; the caller's help text must say so. Reads only. Thread-safe.
-// SPEC: c2sp.org/tlog-tiles; docs/formats/audit.md
+// Offline verification of an exported log: every entry, every tile and the signature, with nothing but the
+// verifier key. Does not open sections. Cannot see that a log was cut back to an older checkpoint, or that an
+// event was never recorded; the caller's help text must say so. Reads only. Thread-safe. SPEC:
+// c2sp.org/tlog-tiles; docs/formats/audit.md
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ namespace cloister::audit {
 constexpr size_t kProblemsMax = 20;  // More are counted, not listed.
 
 struct FolderReport {
-  Checkpoint checkpoint;              // Meaningful when the signature holds.
+  Checkpoint checkpoint;  // Meaningful when the signature holds.
   bool signature_holds = false;
   uint64_t entries = 0;               // Read, whether right or wrong.
   uint64_t files = 0;                 // Tiles, bundles and the checkpoint.
@@ -28,9 +28,10 @@ struct FolderReport {
   bool verified() const { return problem_count == 0; }
 };
 
-// Checks in `folder`: the checkpoint and its signature; that each bundle and tile that a log of that size has is there
-// in its exact width and that none is there besides; that entries hash to tiles, tiles to tiles and the right edge to
-// the signed root; that entries are envelopes numbered without gap, of one tenant, with records in parts complete.
+// Checks in `folder`: the checkpoint and its signature; that each bundle and tile that a log of that size has
+// is there in its exact width and that none is there besides; that entries hash to tiles, tiles to tiles and
+// the right edge to the signed root; that entries are envelopes numbered without gap, of one tenant, with
+// records in parts complete.
 FolderReport VerifyFolder(const std::filesystem::path& folder, const NoteVerifier& verifier);
 
 }  // namespace cloister::audit

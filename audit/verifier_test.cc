@@ -16,7 +16,8 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
-// An export built here from entries, so that entries can be wrong on purpose and correctly signed all the same.
+// An export built here from entries, so that entries can be wrong on purpose and correctly signed all the
+// same.
 class VerifierTest : public ::testing::Test {
  protected:
   void Build(const std::vector<std::string>& entries) {
@@ -51,7 +52,8 @@ class VerifierTest : public ::testing::Test {
     for (uint64_t i = 0; i < count; ++i) Append(entries, NumberedEvent(i));
     return entries;
   }
-  static void Append(std::vector<std::string>& entries, const Event& event, std::string_view tenant = "main") {
+  static void Append(std::vector<std::string>& entries, const Event& event,
+                     std::string_view tenant = "main") {
     const auto record = PreparedRecord::New(event, tenant);
     for (std::string& entry : record->Entries(entries.size(), Stamp{{}, {}, std::string(32, '0')})) {
       entries.push_back(std::move(entry));
@@ -199,7 +201,8 @@ TEST_F(VerifierTest, NoticesAForgedOrForeignCheckpoint) {
   EXPECT_THAT(Problems(), HasSubstr("another log"));
 }
 
-// What a log cut back looks like: an older checkpoint with its own tiles verifies. The tool says so in its help.
+// What a log cut back looks like: an older checkpoint with its own tiles verifies. The tool says so in its
+// help.
 TEST_F(VerifierTest, CannotSeeThatALogWasCutBack) {
   Build(Numbered(10));
   EXPECT_TRUE(Verify().verified());

@@ -16,8 +16,8 @@ struct Rule {
   std::vector<std::string_view> identities;
 };
 
-// The first rule that fits decides; no rule means nobody. "audit." and "clock.stepped" are absent: only the audit
-// service itself records those, and it does not ask.
+// The first rule that fits decides; no rule means nobody. "audit." and "clock.stepped" are absent: only the
+// audit service itself records those, and it does not ask.
 const std::vector<Rule>& Rules() {
   static const std::vector<Rule> rules = {
       {"ask.release", {"retrieval"}},

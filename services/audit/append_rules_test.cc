@@ -15,7 +15,8 @@ using std::chrono::seconds;
 TEST(AppendRulesTest, OnlyRetrievalMayRecordARelease) {
   for (const char* event : {"ask.release", "search.release", "document.viewed"}) {
     EXPECT_TRUE(CheckMayAppend("retrieval", event).ok());
-    for (const char* identity : {"gateway", "ingest", "keys", "embedding", "generation", "supervisor", "audit", ""}) {
+    for (const char* identity :
+         {"gateway", "ingest", "keys", "embedding", "generation", "supervisor", "audit", ""}) {
       EXPECT_EQ(CheckMayAppend(identity, event).code(), StatusCode::kPermissionDenied) << identity << event;
     }
   }
@@ -23,7 +24,8 @@ TEST(AppendRulesTest, OnlyRetrievalMayRecordARelease) {
 
 TEST(AppendRulesTest, NobodyMayRecordThatTheLogWasReadOrTheClockStepped) {
   for (const char* event : {"audit.queried", "audit.unsealed", "audit.rotated", "clock.stepped"}) {
-    for (const char* identity : {"gateway", "retrieval", "ingest", "keys", "embedding", "generation", "supervisor"}) {
+    for (const char* identity :
+         {"gateway", "retrieval", "ingest", "keys", "embedding", "generation", "supervisor"}) {
       EXPECT_EQ(CheckMayAppend(identity, event).code(), StatusCode::kPermissionDenied) << identity << event;
     }
   }
@@ -40,7 +42,8 @@ TEST(AppendRulesTest, WhatTheServicesRecordTodayIsAllowed) {
   EXPECT_TRUE(CheckMayAppend("ingest", "document.quarantined").ok());
   EXPECT_TRUE(CheckMayAppend("generation", "model.loaded").ok());
   EXPECT_TRUE(CheckMayAppend("embedding", "model.rejected").ok());
-  for (const char* identity : {"gateway", "retrieval", "ingest", "keys", "embedding", "generation", "supervisor"}) {
+  for (const char* identity :
+       {"gateway", "retrieval", "ingest", "keys", "embedding", "generation", "supervisor"}) {
     EXPECT_TRUE(CheckMayAppend(identity, "service.started").ok()) << identity;
   }
 }

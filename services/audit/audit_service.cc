@@ -24,7 +24,8 @@ Status CheckOriginPart(std::string_view key, std::string_view value) {
 }
 
 Status CheckRequester(std::string_view requested_by) {
-  return requested_by.empty() ? InvalidArgument("requested_by must name the person who asks") : absl::OkStatus();
+  return requested_by.empty() ? InvalidArgument("requested_by must name the person who asks")
+                              : absl::OkStatus();
 }
 
 // A changed appliance name would look like a forged log; say what it is instead.
@@ -46,7 +47,8 @@ std::vector<std::string> AuditColumnFamilies() {
 std::vector<MethodRule> AuditRules() {
   const std::string prefix = "/cloister.v1.Audit/";
   return {
-      {prefix + "Append", {"gateway", "retrieval", "ingest", "keys", "embedding", "generation", "supervisor"}},
+      {prefix + "Append",
+       {"gateway", "retrieval", "ingest", "keys", "embedding", "generation", "supervisor"}},
       {prefix + "GetEntries", {"gateway"}},
       {prefix + "GetReceipt", {"gateway"}},
       {prefix + "Export", {"gateway"}},
@@ -57,15 +59,20 @@ std::vector<MethodRule> AuditRules() {
 
 AuditService::AuditService(AuditServiceOptions options, audit::NoteSigner signer, storage::KvStore& store,
                            const DatabaseId& database, storage::KeySource& keys, const Clock& clock)
-    : options_(std::move(options)), signer_(std::move(signer)), clock_(clock),
-      store_(store, options_.log_directory, options_.on_failure), people_(store_, database, keys),
-      sections_(store_, database, keys, people_), clock_watch_(clock.Now(), clock.Monotonic()) {}
+    : options_(std::move(options)),
+      signer_(std::move(signer)),
+      clock_(clock),
+      store_(store, options_.log_directory, options_.on_failure),
+      people_(store_, database, keys),
+      sections_(store_, database, keys, people_),
+      clock_watch_(clock.Now(), clock.Monotonic()) {}
 
 AuditService::~AuditService() = default;
 
-StatusOr<std::unique_ptr<AuditService>> AuditService::Open(AuditServiceOptions options, storage::KvStore& store,
-                                                           const DatabaseId& database, storage::KeySource& keys,
-                                                           const Clock& clock) {
+StatusOr<std::unique_ptr<AuditService>> AuditService::Open(AuditServiceOptions options,
+                                                           storage::KvStore& store,
+                                                           const DatabaseId& database,
+                                                           storage::KeySource& keys, const Clock& clock) {
   CLOISTER_RETURN_IF_ERROR(CheckOriginPart("appliance.name", options.appliance));
   CLOISTER_RETURN_IF_ERROR(CheckOriginPart("appliance.tenant", options.tenant));
   const std::string origin = options.appliance + "/" + options.tenant + "/" + std::to_string(kGeneration);
@@ -114,7 +121,8 @@ void AuditService::Stop() {
 }
 
 StatusOr<uint64_t> AuditService::RecordOwn(std::string_view event, const std::string& body_json,
-                                           const std::string& person, const std::string& person_section_json) {
+                                           const std::string& person,
+                                           const std::string& person_section_json) {
   v1::AppendRequest request;
   request.set_event(std::string(event));
   request.set_body_json(body_json);
@@ -149,7 +157,8 @@ StatusOr<audit::Event> AuditService::MakeEvent(const v1::AppendRequest& request)
   } else if (request.actor_kind() != "service" || !IsServiceIdentity(request.actor())) {
     return InvalidArgument("actor_kind is \"user\", or \"service\" with the identity of a service");
   }
-  for (const std::string& subject : request.subjects()) names.push_back({PersonName::Kind::kSubject, subject});
+  for (const std::string& subject : request.subjects())
+    names.push_back({PersonName::Kind::kSubject, subject});
   for (const v1::SectionInput& section : request.sections()) {
     CLOISTER_ASSIGN_OR_RETURN(const auto kind, ParsePersonKind(section.subject_kind()));
     names.push_back({kind, section.subject()});
@@ -264,8 +273,10 @@ grpc::Status AuditService::Export(grpc::ServerContext*, const v1::ExportRequest*
   const auto run = [&]() -> Status {
     CLOISTER_RETURN_IF_ERROR(CheckRequester(request->requested_by()));
     const json body = {{"kind", "audit log"}};
-    CLOISTER_ASSIGN_OR_RETURN(const uint64_t own, RecordOwn("export.created", body.dump(), request->requested_by(), ""));
-    CLOISTER_RETURN_IF_ERROR(log_->WaitForCheckpoint(own + 1, kCheckpointWait));  // The export holds its own record.
+    CLOISTER_ASSIGN_OR_RETURN(const uint64_t own,
+                              RecordOwn("export.created", body.dump(), request->requested_by(), ""));
+    CLOISTER_RETURN_IF_ERROR(
+        log_->WaitForCheckpoint(own + 1, kCheckpointWait));  // The export holds its own record.
     return log_->Export([&](const std::string& path, uint64_t offset, std::string_view piece) {
       v1::ExportFile file;
       file.set_path(path);
@@ -282,7 +293,8 @@ grpc::Status AuditService::Unseal(grpc::ServerContext*, const v1::UnsealRequest*
   return ToGrpc(Open(*request, *response));
 }
 
-grpc::Status AuditService::GetLogStatus(grpc::ServerContext*, const v1::GetLogStatusRequest*, v1::LogStatus* response) {
+grpc::Status AuditService::GetLogStatus(grpc::ServerContext*, const v1::GetLogStatusRequest*,
+                                        v1::LogStatus* response) {
   const audit::LogState state = log_->State();
   response->set_origin(signer_.name());
   response->set_verifier_key(signer_.verifier_key());
@@ -290,11 +302,14 @@ grpc::Status AuditService::GetLogStatus(grpc::ServerContext*, const v1::GetLogSt
   response->set_checkpoint_size(state.checkpoint_size);
   response->set_checkpoint(state.checkpoint);
   response->add_not_protected(
-      "The audit log has no witness: rollback would go undetected. Whoever controls this machine could put the log back "
-      "to an older state; checkpoints that auditors keep elsewhere would show it.");
-  response->add_not_protected("The times in the audit log are this machine's own; no outside clock confirms them.");
+      "The audit log has no witness: rollback would go undetected. Whoever controls this machine could put "
+      "the log "
+      "back to an older state; checkpoints that auditors keep elsewhere would show it.");
+  response->add_not_protected(
+      "The times in the audit log are this machine's own; no outside clock confirms them.");
   if (state.disk_full) {
-    response->add_not_protected("The disk is full: only emergency records are accepted, everything else is refused.");
+    response->add_not_protected(
+        "The disk is full: only emergency records are accepted, everything else is refused.");
   }
   return grpc::Status::OK;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Audit RPC service over a log writer, people and sections. Does not decide what must be recorded; callers do, and
-// fail closed. Thread-safe; Append blocks on fsync.
+// The Audit RPC service over a log writer, people and sections. Does not decide what must be recorded;
+// callers do, and fail closed. Thread-safe; Append blocks on fsync.
 #pragma once
 
 #include <filesystem>
@@ -44,10 +44,10 @@ std::vector<MethodRule> AuditRules();
 
 class AuditService final : public v1::Audit::Service {
  public:
-  // Opens the log, brings it up to date and records service.started, and clock.stepped when the clock stands before
-  // the last entry. `store`, `keys` and `clock` must outlive the service.
-  // Errors: kInvalidArgument (names unfit for an origin), kFailedPrecondition (the log has another origin; locked; a
-  // later format), those of LogWriter::Open, People::Load and the key source.
+  // Opens the log, brings it up to date and records service.started, and clock.stepped when the clock stands
+  // before the last entry. `store`, `keys` and `clock` must outlive the service. Errors: kInvalidArgument
+  // (names unfit for an origin), kFailedPrecondition (the log has another origin; locked; a later format),
+  // those of LogWriter::Open, People::Load and the key source.
   static StatusOr<std::unique_ptr<AuditService>> Open(AuditServiceOptions options, storage::KvStore& store,
                                                       const DatabaseId& database, storage::KeySource& keys,
                                                       const Clock& clock);
@@ -56,9 +56,12 @@ class AuditService final : public v1::Audit::Service {
   void Stop();
 
   grpc::Status Append(grpc::ServerContext*, const v1::AppendRequest*, v1::AppendResponse*) override;
-  grpc::Status GetEntries(grpc::ServerContext*, const v1::GetEntriesRequest*, v1::GetEntriesResponse*) override;
-  grpc::Status GetReceipt(grpc::ServerContext*, const v1::GetReceiptRequest*, v1::GetReceiptResponse*) override;
-  grpc::Status Export(grpc::ServerContext*, const v1::ExportRequest*, grpc::ServerWriter<v1::ExportFile>*) override;
+  grpc::Status GetEntries(grpc::ServerContext*, const v1::GetEntriesRequest*,
+                          v1::GetEntriesResponse*) override;
+  grpc::Status GetReceipt(grpc::ServerContext*, const v1::GetReceiptRequest*,
+                          v1::GetReceiptResponse*) override;
+  grpc::Status Export(grpc::ServerContext*, const v1::ExportRequest*,
+                      grpc::ServerWriter<v1::ExportFile>*) override;
   grpc::Status Unseal(grpc::ServerContext*, const v1::UnsealRequest*, v1::UnsealResponse*) override;
   grpc::Status GetLogStatus(grpc::ServerContext*, const v1::GetLogStatusRequest*, v1::LogStatus*) override;
 
@@ -74,8 +77,8 @@ class AuditService final : public v1::Audit::Service {
   // Checked and made into an event: pseudonyms for names, sealed bytes for sections.
   StatusOr<audit::Event> MakeEvent(const v1::AppendRequest& request);
   // Records something this service did itself, for a person when `person` is not empty.
-  StatusOr<uint64_t> RecordOwn(std::string_view event, const std::string& body_json, const std::string& person,
-                               const std::string& person_section_json);
+  StatusOr<uint64_t> RecordOwn(std::string_view event, const std::string& body_json,
+                               const std::string& person, const std::string& person_section_json);
   // Records clock.stepped when the wall clock ran backwards since the last record.
   Status NoteClock();
 

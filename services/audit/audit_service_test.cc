@@ -35,7 +35,9 @@ class AuditServiceTest : public ::testing::Test {
     options.tenant = "main";
     options.checkpoint_interval = std::chrono::milliseconds(1);
     options.on_failure = [this] { ++failures_; };
-    options.fault = [this](audit::DiskStep step) { return step == audit::DiskStep::kJournalSync ? fault_.load() : 0; };
+    options.fault = [this](audit::DiskStep step) {
+      return step == audit::DiskStep::kJournalSync ? fault_.load() : 0;
+    };
     return options;
   }
   StatusOr<std::unique_ptr<AuditService>> Open(AuditServiceOptions options) {
@@ -59,7 +61,8 @@ class AuditServiceTest : public ::testing::Test {
     service_.reset();
   }
   std::unique_ptr<v1::Audit::Stub> As(std::string_view identity) {
-    return v1::Audit::NewStub(Connect(authority_.For(identity), "audit", directory_.path() / "run" / "audit.sock"));
+    return v1::Audit::NewStub(
+        Connect(authority_.For(identity), "audit", directory_.path() / "run" / "audit.sock"));
   }
   template <class Request, class Response>
   Status Call(std::string_view identity,
@@ -161,18 +164,16 @@ TEST_F(AuditServiceTest, NoFileOfTheLogHoldsANameOrAQuestion) {
   v1::AppendRequest request = Ask("anna.canary");
   request.add_subjects("patient canary 4711");
   ASSERT_TRUE(Append("gateway", request).ok());
-  const auto scan = [&] {
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(log_directory_)) {
-      if (!entry.is_regular_file()) continue;
-      const auto bytes = ReadFile(entry.path(), 1 << 26);
-      ASSERT_TRUE(bytes.ok() || bytes.status().code() == StatusCode::kNotFound) << bytes.status();
-      // Partial tiles come and go while the log is open.
-      EXPECT_EQ(bytes.ok() ? bytes->find("canary") : std::string::npos, std::string::npos) << entry.path();
-    }
-  };
-  scan();
-  Stop();
-  scan();
+  Stop();  // The journal with the record stays until the log is opened again.
+  int files = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(log_directory_)) {
+    if (!entry.is_regular_file()) continue;
+    const auto bytes = ReadFile(entry.path(), 1 << 26);
+    ASSERT_TRUE(bytes.ok()) << bytes.status();
+    EXPECT_EQ(bytes->find("canary"), std::string::npos) << entry.path();
+    ++files;
+  }
+  EXPECT_GE(files, 4);
 }
 
 TEST_F(AuditServiceTest, RefusesWhatTheRulesForbid) {
@@ -188,7 +189,7 @@ TEST_F(AuditServiceTest, RefusesWhatTheRulesForbid) {
 
 // Every method against every identity: only those on the list get in.
 TEST_F(AuditServiceTest, OnlyListedCallersReachAMethod) {
-  const std::vector<std::string> identities = {"gateway", "retrieval",  "ingest",     "keys", "audit",
+  const std::vector<std::string> identities = {"gateway",   "retrieval",  "ingest",     "keys", "audit",
                                                "embedding", "generation", "supervisor", "parse"};
   const auto allowed = [](const std::string& method, const std::string& identity) {
     for (const MethodRule& rule : AuditRules()) {
@@ -208,15 +209,20 @@ TEST_F(AuditServiceTest, OnlyListedCallersReachAMethod) {
     v1::UnsealResponse unsealed;
     v1::LogStatus status;
     EXPECT_EQ(denied(Call(identity, &v1::Audit::Stub::Append, v1::AppendRequest(), appended)),
-              !allowed("Append", identity)) << identity;
+              !allowed("Append", identity))
+        << identity;
     EXPECT_EQ(denied(Call(identity, &v1::Audit::Stub::GetEntries, v1::GetEntriesRequest(), entries)),
-              !allowed("GetEntries", identity)) << identity;
+              !allowed("GetEntries", identity))
+        << identity;
     EXPECT_EQ(denied(Call(identity, &v1::Audit::Stub::GetReceipt, v1::GetReceiptRequest(), receipt)),
-              !allowed("GetReceipt", identity)) << identity;
+              !allowed("GetReceipt", identity))
+        << identity;
     EXPECT_EQ(denied(Call(identity, &v1::Audit::Stub::Unseal, v1::UnsealRequest(), unsealed)),
-              !allowed("Unseal", identity)) << identity;
+              !allowed("Unseal", identity))
+        << identity;
     EXPECT_EQ(denied(Call(identity, &v1::Audit::Stub::GetLogStatus, v1::GetLogStatusRequest(), status)),
-              !allowed("GetLogStatus", identity)) << identity;
+              !allowed("GetLogStatus", identity))
+        << identity;
     const auto stub = As(identity);
     grpc::ClientContext context;
     SetDeadline(context, kTimeout);
@@ -261,12 +267,15 @@ TEST_F(AuditServiceTest, ReadingIsRecordedFirst) {
   v1::GetEntriesRequest request;
   request.set_count(5);
   v1::GetEntriesResponse response;
-  EXPECT_EQ(Call("gateway", &v1::Audit::Stub::GetEntries, request, response).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(Call("gateway", &v1::Audit::Stub::GetEntries, request, response).code(),
+            StatusCode::kInvalidArgument);
   request.set_requested_by("auditor");
   request.set_count(kEntriesPerCallMax + 1);
-  EXPECT_EQ(Call("gateway", &v1::Audit::Stub::GetEntries, request, response).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(Call("gateway", &v1::Audit::Stub::GetEntries, request, response).code(),
+            StatusCode::kInvalidArgument);
   request.set_count(0);
-  EXPECT_EQ(Call("gateway", &v1::Audit::Stub::GetEntries, request, response).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(Call("gateway", &v1::Audit::Stub::GetEntries, request, response).code(),
+            StatusCode::kInvalidArgument);
 }
 
 TEST_F(AuditServiceTest, UnsealsWithAReasonThatIsRecordedInASection) {
@@ -321,7 +330,8 @@ TEST_F(AuditServiceTest, AReceiptVerifiesWithTheKeyAlone) {
   const auto verifier = audit::NoteVerifier::Parse(response.verifier_key());
   ASSERT_TRUE(verifier.ok());
   EXPECT_EQ(verifier->name(), "clinic/main/1");
-  const auto verified = audit::VerifyReceipt(*audit::ParseReceipt(response.receipt()), std::nullopt, *verifier);
+  const auto verified =
+      audit::VerifyReceipt(*audit::ParseReceipt(response.receipt()), std::nullopt, *verifier);
   ASSERT_TRUE(verified.ok()) << verified.status();
   EXPECT_EQ(verified->entry, response.envelope());
   request.set_index(1'000'000);
@@ -352,7 +362,8 @@ TEST_F(AuditServiceTest, AnExportVerifiesAndHoldsItsOwnRecord) {
   const auto report = audit::VerifyFolder(folder, *verifier);
   EXPECT_TRUE(report.verified()) << ::testing::PrintToString(report.problems);
   EXPECT_GE(report.entries, 302u);
-  EXPECT_THAT(files.at("tile/entries/001.p/" + std::to_string(report.entries % 256)), HasSubstr("export.created"));
+  EXPECT_THAT(files.at("tile/entries/001.p/" + std::to_string(report.entries % 256)),
+              HasSubstr("export.created"));
 }
 
 TEST_F(AuditServiceTest, SaysWhatIsNotProtected) {

@@ -19,8 +19,8 @@ class ClockWatch {
   struct Step {
     WallTime expected, found;  // `expected` is the last wall time plus the monotonic time since.
   };
-  // The step since the last call, when it went backwards by at least kClockStepMin. A slewed clock may lag by 500
-  // parts per million; twice that is allowed for.
+  // The step since the last call, when it went backwards by at least kClockStepMin. A slewed clock may lag by
+  // 500 parts per million; twice that is allowed for.
   std::optional<Step> Check(WallTime wall, std::chrono::nanoseconds monotonic);
 
  private:

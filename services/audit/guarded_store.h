@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A KvStore that refuses a write before the disk is full and tells its owner when a write failed all the same: a store
-// that failed once takes no further writes until it is opened again. Thread-safe.
+// A KvStore that refuses a write before the disk is full and tells its owner when a write failed all the
+// same: a store that failed once takes no further writes until it is opened again. Thread-safe.
 #pragma once
 
 #include <filesystem>
@@ -24,7 +24,8 @@ class GuardedStore final : public storage::KvStore {
     std::error_code error;
     const auto space = std::filesystem::space(volume_, error);
     if (!error && space.available < kFreeBytesMin + batch.bytes()) {
-      return ResourceExhausted("no space for audit sections; free space on the data disk, then it goes on by itself");
+      return ResourceExhausted(
+          "no space for audit sections; free space on the data disk, then it goes on by itself");
     }
     const Status status = inner_.Write(batch);
     if (!status.ok() && on_failure_) on_failure_();

@@ -18,8 +18,8 @@ namespace {
 // How long answers to those who wait may take to leave before the process ends.
 constexpr std::chrono::milliseconds kFarewell{200};
 
-// A disk that failed a sync may have lost pages it had promised. Nothing here may be trusted until all of it was read
-// again, which a fresh process does.
+// A disk that failed a sync may have lost pages it had promised. Nothing here may be trusted until all of it
+// was read again, which a fresh process does.
 void EndProcess() {
   Log(LogLevel::kError, "service.failed", {{"reason", std::string("disk")}});
   std::this_thread::sleep_for(kFarewell);
@@ -29,7 +29,8 @@ void EndProcess() {
 class AuditProcess final : public RunningService {
  public:
   static StatusOr<std::unique_ptr<RunningService>> Start(const ServiceContext& context) {
-    auto process = std::unique_ptr<AuditProcess>(new AuditProcess(NewGrpcKeySource(context.ChannelTo("keys"))));
+    auto process =
+        std::unique_ptr<AuditProcess>(new AuditProcess(NewGrpcKeySource(context.ChannelTo("keys"))));
     storage::RocksDbStoreOptions store;
     store.directory = context.OwnDirectory() / "sections";
     store.column_families = AuditColumnFamilies();
@@ -39,9 +40,9 @@ class AuditProcess final : public RunningService {
     options.appliance = context.config().String("appliance.name");
     options.tenant = context.config().String("appliance.tenant");
     options.on_failure = EndProcess;
-    CLOISTER_ASSIGN_OR_RETURN(process->service_,
-                              AuditService::Open(std::move(options), *process->store_, process->store_->database_id(),
-                                                 *process->keys_, process->clock_));
+    CLOISTER_ASSIGN_OR_RETURN(process->service_, AuditService::Open(std::move(options), *process->store_,
+                                                                    process->store_->database_id(),
+                                                                    *process->keys_, process->clock_));
     return process;
   }
   std::vector<grpc::Service*> RpcServices() override { return {service_.get()}; }

@@ -25,7 +25,8 @@ StatusOr<PersonName> DecodePerson(std::string_view bytes) {
   ByteReader reader(bytes);
   const uint8_t format = reader.U8();
   if (format != kPersonRowFormat) {
-    return FailedPrecondition("a pseudonym row has format " + std::to_string(format) + "; this version knows 1");
+    return FailedPrecondition("a pseudonym row has format " + std::to_string(format) +
+                              "; this version knows 1");
   }
   const uint8_t kind = reader.U8();
   PersonName name;
@@ -45,7 +46,9 @@ Status CheckName(const PersonName& name) {
 
 }  // namespace
 
-std::string_view KindName(PersonName::Kind kind) { return kind == PersonName::Kind::kUser ? "user" : "subject"; }
+std::string_view KindName(PersonName::Kind kind) {
+  return kind == PersonName::Kind::kUser ? "user" : "subject";
+}
 
 StatusOr<PersonName::Kind> ParsePersonKind(std::string_view text) {
   if (text == "user") return PersonName::Kind::kUser;
@@ -121,9 +124,9 @@ Status People::AddMissing(const std::vector<PersonName>& names) {
     const storage::DataKey& key = keys[people.size()];
     Person person{name, crypto::RandomId<Pseudonym>(), key.id};
     const std::string row_key(person.pseudonym.bytes());
-    CLOISTER_ASSIGN_OR_RETURN(std::string record,
-                              storage::SealRecord(key.id, key.key->view(), {database_, kPeopleFamily, row_key},
-                                                  EncodePerson(name)));
+    CLOISTER_ASSIGN_OR_RETURN(
+        std::string record, storage::SealRecord(key.id, key.key->view(), {database_, kPeopleFamily, row_key},
+                                                EncodePerson(name)));
     batch.Put(kPeopleFamily, row_key, std::move(record));
     people.push_back(std::move(person));
   }

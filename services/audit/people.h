@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pseudonyms: a random stand-in for each person and data subject the log speaks of. The way back is a row sealed under
-// that one's own key, so it dies with the key. No keyed hash of a name is kept anywhere: whoever held such a key could
-// try every patient number. Thread-safe.
-// SPEC: docs/formats/audit.md "Pseudonyms"
+// Pseudonyms: a random stand-in for each person and data subject the log speaks of. The way back is a row
+// sealed under that one's own key, so it dies with the key. No keyed hash of a name is kept anywhere: whoever
+// held such a key could try every patient number. Thread-safe. SPEC: docs/formats/audit.md "Pseudonyms"
 #pragma once
 
 #include <map>
@@ -30,8 +29,8 @@ struct PersonName {
   std::string name;
   auto operator<=>(const PersonName&) const = default;
 };
-std::string_view KindName(PersonName::Kind kind);                    // "user" or "subject"
-StatusOr<PersonName::Kind> ParsePersonKind(std::string_view text);   // Errors: kInvalidArgument.
+std::string_view KindName(PersonName::Kind kind);                   // "user" or "subject"
+StatusOr<PersonName::Kind> ParsePersonKind(std::string_view text);  // Errors: kInvalidArgument.
 
 struct Person {
   PersonName name;
@@ -44,11 +43,11 @@ class People {
   // `store` and `keys` must outlive this.
   People(storage::KvStore& store, const DatabaseId& database, storage::KeySource& keys)
       : store_(store), database_(database), keys_(keys) {}
-  // Reads all rows; call once, first. Those whose key is destroyed are skipped; those that are damaged are logged and
-  // skipped, so that one bad row does not stop the log. Errors: kUnavailable.
+  // Reads all rows; call once, first. Those whose key is destroyed are skipped; those that are damaged are
+  // logged and skipped, so that one bad row does not stop the log. Errors: kUnavailable.
   Status Load();
-  // In the order of `names`, which may repeat. New ones get a key and a pseudonym, durable before this returns.
-  // Errors: kInvalidArgument (name empty, too long or not UTF-8), kResourceExhausted, kUnavailable.
+  // In the order of `names`, which may repeat. New ones get a key and a pseudonym, durable before this
+  // returns. Errors: kInvalidArgument (name empty, too long or not UTF-8), kResourceExhausted, kUnavailable.
   StatusOr<std::vector<Person>> GetOrAdd(const std::vector<PersonName>& names);
   // Errors: kNotFound (never there, or the key is destroyed).
   StatusOr<Person> Find(const Pseudonym& pseudonym) const;

@@ -64,13 +64,16 @@ TEST_F(PeopleTest, NoRowHoldsAName) {
   People people(store_, database_, keys_);
   ASSERT_TRUE(people.GetOrAdd({kAnna, kPatient}).ok());
   int rows = 0;
-  ASSERT_TRUE(store_.GetSnapshot()->Scan(kPeopleFamily, "", [&](std::string_view key, std::string_view value) {
-    EXPECT_EQ(value.find("anna"), std::string_view::npos);
-    EXPECT_EQ(value.find("4711"), std::string_view::npos);
-    EXPECT_EQ(key.size(), kIdBytes);
-    ++rows;
-    return true;
-  }).ok());
+  ASSERT_TRUE(store_.GetSnapshot()
+                  ->Scan(kPeopleFamily, "",
+                         [&](std::string_view key, std::string_view value) {
+                           EXPECT_EQ(value.find("anna"), std::string_view::npos);
+                           EXPECT_EQ(value.find("4711"), std::string_view::npos);
+                           EXPECT_EQ(key.size(), kIdBytes);
+                           ++rows;
+                           return true;
+                         })
+                  .ok());
   EXPECT_EQ(rows, 2);
 }
 
@@ -88,7 +91,8 @@ TEST_F(PeopleTest, ADamagedRowDoesNotStopTheOthers) {
 TEST_F(PeopleTest, RefusesUnfitNamesAndFailedWrites) {
   People people(store_, database_, keys_);
   for (const std::string name : {"", "\xff"}) {
-    EXPECT_EQ(people.GetOrAdd({{PersonName::Kind::kUser, name}}).status().code(), StatusCode::kInvalidArgument);
+    EXPECT_EQ(people.GetOrAdd({{PersonName::Kind::kUser, name}}).status().code(),
+              StatusCode::kInvalidArgument);
   }
   EXPECT_EQ(people.GetOrAdd({{PersonName::Kind::kUser, std::string(257, 'n')}}).status().code(),
             StatusCode::kInvalidArgument);
@@ -184,7 +188,8 @@ TEST_F(SectionsTest, AnotherCommitmentOrAMissingRowIsDamage) {
 TEST_F(SectionsTest, BoundAndCheckTheirContent) {
   EXPECT_EQ(sections_.Seal(Anna(), "not json").status().code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(sections_.Seal(Anna(), "\"\xff\"").status().code(), StatusCode::kInvalidArgument);
-  EXPECT_TRUE(sections_.Seal(Anna(), "{\"score\":0.5,\"yes\":true}").ok());  // Any JSON: it is not hashed as such.
+  EXPECT_TRUE(
+      sections_.Seal(Anna(), "{\"score\":0.5,\"yes\":true}").ok());  // Any JSON: it is not hashed as such.
   EXPECT_TRUE(sections_.Seal(Anna(), "\"" + std::string(kSectionBytesMax - 2, 'x') + "\"").ok());
   EXPECT_EQ(sections_.Seal(Anna(), "\"" + std::string(kSectionBytesMax - 1, 'x') + "\"").status().code(),
             StatusCode::kInvalidArgument);

@@ -49,7 +49,8 @@ StatusOr<KeyRecord> DecodeKeyRecord(std::string_view bytes) {
 }
 
 // A missing row is damage: the log says that the section exists.
-StatusOr<std::string> GetRow(const storage::Snapshot& snapshot, std::string_view family, std::string_view key) {
+StatusOr<std::string> GetRow(const storage::Snapshot& snapshot, std::string_view family,
+                             std::string_view key) {
   auto row = snapshot.Get(family, key);
   if (row.status().code() == StatusCode::kNotFound) return DataLoss("the section is missing from the store");
   return row;
@@ -59,7 +60,8 @@ StatusOr<std::string> GetRow(const storage::Snapshot& snapshot, std::string_view
 
 StatusOr<audit::SealedSection> Sections::Seal(const Person& person, std::string_view content_json) const {
   if (content_json.size() > kSectionBytesMax) return InvalidArgument("a section has at most 1 MiB of JSON");
-  if (!nlohmann::json::accept(content_json)) return InvalidArgument("a section's content is not JSON in UTF-8");
+  if (!nlohmann::json::accept(content_json))
+    return InvalidArgument("a section's content is not JSON in UTF-8");
   CLOISTER_ASSIGN_OR_RETURN(const storage::DataKey person_key, keys_.GetKey(person.key_id));
   audit::SealedSection section;
   section.id = crypto::RandomId<SectionId>();
@@ -68,12 +70,13 @@ StatusOr<audit::SealedSection> Sections::Seal(const Person& person, std::string_
   // The section's key is in no keyring: the record names it by the section's own id.
   CLOISTER_ASSIGN_OR_RETURN(const KeyId own_key, KeyId::FromBytes(section.id.bytes()));
   CLOISTER_ASSIGN_OR_RETURN(
-      section.sealed, storage::SealRecord(own_key, record.key.view(), {database_, kSectionsFamily, section.id.bytes()},
-                                          content_json));
+      section.sealed, storage::SealRecord(own_key, record.key.view(),
+                                          {database_, kSectionsFamily, section.id.bytes()}, content_json));
   const crypto::Secret plain = EncodeKeyRecord(record);
-  CLOISTER_ASSIGN_OR_RETURN(section.key_record,
-                            storage::SealRecord(person_key.id, person_key.key->view(),
-                                                {database_, kSectionKeysFamily, section.id.bytes()}, plain.view()));
+  CLOISTER_ASSIGN_OR_RETURN(
+      section.key_record,
+      storage::SealRecord(person_key.id, person_key.key->view(),
+                          {database_, kSectionKeysFamily, section.id.bytes()}, plain.view()));
   section.commitment = audit::SectionCommitment(record.salt, section.sealed);
   return section;
 }
@@ -94,7 +97,8 @@ StatusOr<Sections::Opened> Sections::Open(const audit::SectionReference& section
   CLOISTER_ASSIGN_OR_RETURN(const KeyId person_key_id, storage::RecordKeyId(key_row));
   CLOISTER_ASSIGN_OR_RETURN(const storage::DataKey person_key, keys_.GetKey(person_key_id));
   CLOISTER_ASSIGN_OR_RETURN(
-      std::string plain, storage::OpenRecord(person_key.key->view(), {database_, kSectionKeysFamily, id}, key_row));
+      std::string plain,
+      storage::OpenRecord(person_key.key->view(), {database_, kSectionKeysFamily, id}, key_row));
   auto record = DecodeKeyRecord(plain);
   crypto::Wipe(plain.data(), plain.size());
   CLOISTER_RETURN_IF_ERROR(record.status());
@@ -103,8 +107,8 @@ StatusOr<Sections::Opened> Sections::Open(const audit::SectionReference& section
     return DataLoss("the section is not the one that the log committed to");
   }
   Opened opened;
-  CLOISTER_ASSIGN_OR_RETURN(opened.content_json,
-                            storage::OpenRecord(record->key.view(), {database_, kSectionsFamily, id}, sealed));
+  CLOISTER_ASSIGN_OR_RETURN(
+      opened.content_json, storage::OpenRecord(record->key.view(), {database_, kSectionsFamily, id}, sealed));
   CLOISTER_ASSIGN_OR_RETURN(const Person person, people_.Find(record->about));
   opened.about = person.name;
   return opened;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sections: the personal content of audit records, each sealed under a key of its own, which is sealed under the key
-// of the one it concerns. Destroying that one's key closes all of theirs for ever and leaves every proof valid.
-// Thread-safe. SPEC: docs/formats/audit.md "Sections"
+// Sections: the personal content of audit records, each sealed under a key of its own, which is sealed under
+// the key of the one it concerns. Destroying that one's key closes all of theirs for ever and leaves every
+// proof valid. Thread-safe. SPEC: docs/formats/audit.md "Sections"
 #pragma once
 
 #include <filesystem>
@@ -25,22 +25,24 @@ constexpr size_t kSectionBytesMax = 1024 * 1024;
 class Sections {
  public:
   // `store`, `keys` and `people` must outlive this.
-  Sections(storage::KvStore& store, const DatabaseId& database, storage::KeySource& keys, const People& people)
+  Sections(storage::KvStore& store, const DatabaseId& database, storage::KeySource& keys,
+           const People& people)
       : store_(store), database_(database), keys_(keys), people_(people) {}
 
-  // Seals; stores nothing. Errors: kInvalidArgument (over kSectionBytesMax or not JSON in UTF-8), kNotFound (the
-  // person's key is destroyed), kUnavailable.
+  // Seals; stores nothing. Errors: kInvalidArgument (over kSectionBytesMax or not JSON in UTF-8), kNotFound
+  // (the person's key is destroyed), kUnavailable.
   StatusOr<audit::SealedSection> Seal(const Person& person, std::string_view content_json) const;
 
-  // Makes sections durable in one batch. The same ones may come again. Errors: kResourceExhausted, kUnavailable.
+  // Makes sections durable in one batch. The same ones may come again. Errors: kResourceExhausted,
+  // kUnavailable.
   Status Put(const std::vector<const audit::SealedSection*>& sections) const;
 
   struct Opened {
     PersonName about;
     std::string content_json;
   };
-  // Errors: kNotFound (its key was destroyed), kDataLoss (missing, damaged, or not what the log committed to),
-  // kUnavailable.
+  // Errors: kNotFound (its key was destroyed), kDataLoss (missing, damaged, or not what the log committed
+  // to), kUnavailable.
   StatusOr<Opened> Open(const audit::SectionReference& section) const;
 
  private:

@@ -52,8 +52,9 @@ int CheckReceipt(const Flags& flags, const audit::NoteVerifier& verifier) {
     entry = *std::move(bytes);
   }
   const auto receipt = audit::ParseReceipt(*text);
-  const StatusOr<audit::VerifiedReceipt> result =
-      receipt.ok() ? audit::VerifyReceipt(*receipt, entry, verifier) : StatusOr<audit::VerifiedReceipt>(receipt.status());
+  const StatusOr<audit::VerifiedReceipt> result = receipt.ok()
+                                                      ? audit::VerifyReceipt(*receipt, entry, verifier)
+                                                      : StatusOr<audit::VerifiedReceipt>(receipt.status());
   if (result.status().code() == StatusCode::kInvalidArgument) return Usage(MessageOf(result.status()));
   Print(flags.json ? ReceiptJson(result) : ReceiptText(result));
   return result.ok() ? kExitVerified : kExitNotVerified;
@@ -78,12 +79,15 @@ int main(int argc, char** argv) {
   app.add_option("folder", flags.folder, "exported log: checkpoint and tile/");
   app.add_option("--receipt", flags.receipt, "one receipt (.tlog-proof) instead of a folder");
   app.add_option("--entry", flags.entry, "the entry the receipt is for, when the receipt does not carry it");
-  app.add_option("--key", flags.key, "file with the verifier key (NAME+KEYID+BASE64), from a source you trust")
+  app.add_option("--key", flags.key,
+                 "file with the verifier key (NAME+KEYID+BASE64), from a source you trust")
       ->required();
   app.add_flag("--json", flags.json, "print JSON");
-  app.footer("Proven by success: the given key signed a log of this size; every entry in the folder (or the one of\n"
-             "the receipt) is in it, unaltered and in its place.\n" + cloister::services::WhatIsNotProven() +
-             "Exit status: 0 verified, 1 not verified, 2 wrong usage or a file that cannot be read.");
+  app.footer(
+      "Proven by success: the given key signed a log of this size; every entry in the folder (or the one of\n"
+      "the receipt) is in it, unaltered and in its place.\n" +
+      cloister::services::WhatIsNotProven() +
+      "Exit status: 0 verified, 1 not verified, 2 wrong usage or a file that cannot be read.");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

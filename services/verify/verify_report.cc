@@ -20,13 +20,14 @@ std::string Entries(uint64_t count) { return std::to_string(count) + (count == 1
 }  // namespace
 
 std::string WhatIsNotProven() {
-  return
-      "Not proven:\n"
-      "  - that nothing is missing at the end: a log cut back to an older checkpoint verifies just as well.\n"
-      "    Compare the size with a checkpoint or receipt you kept, or ask for one signed by a witness.\n"
-      "  - that everything that happened was recorded, or that the recorded times are right.\n"
-      "  - what the sealed sections say. Their commitments are in the entries, their content is not.\n"
-      "  - that the verifier key is the appliance's: get it from a source you trust, not from the export.\n";
+  return "Not proven:\n"
+         "  - that nothing is missing at the end: a log cut back to an older checkpoint verifies just as "
+         "well.\n"
+         "    Compare the size with a checkpoint or receipt you kept, or ask for one signed by a witness.\n"
+         "  - that everything that happened was recorded, or that the recorded times are right.\n"
+         "  - what the sealed sections say. Their commitments are in the entries, their content is not.\n"
+         "  - that the verifier key is the appliance's: get it from a source you trust, not from the "
+         "export.\n";
 }
 
 std::string FolderText(const audit::FolderReport& report) {
@@ -36,11 +37,15 @@ std::string FolderText(const audit::FolderReport& report) {
     out += "checkpoint  " + Entries(report.checkpoint.size) + ", signed by the given key\n";
     out += "root        " + HexEncode(report.checkpoint.root.bytes()) + "\n";
   }
-  if (!report.first_time.empty()) out += "times       " + report.first_time + " to " + report.last_time + " (as recorded)\n";
+  if (!report.first_time.empty()) {
+    out += "times       " + report.first_time + " to " + report.last_time + " (as recorded)\n";
+  }
   out += "checked     " + Entries(report.entries) + ", " + std::to_string(report.files) + " files\n\n";
   if (report.verified()) {
-    return out + "VERIFIED: every entry is the one that was signed, in its place, and none is missing between them.\n\n" +
-           WhatIsNotProven();
+    out +=
+        "VERIFIED: every entry is the one that was signed, in its place, and none is missing between "
+        "them.\n\n";
+    return out + WhatIsNotProven();
   }
   out += "NOT VERIFIED: " + std::to_string(report.problem_count) +
          (report.problem_count == 1 ? " problem.\n" : " problems.\n");
@@ -79,8 +84,8 @@ std::string ReceiptText(const StatusOr<audit::VerifiedReceipt>& result) {
   if (const auto envelope = audit::ParseEnvelope(result->entry); envelope.ok()) {
     out += "event       " + envelope->event + " at " + envelope->time + " (as recorded)\n";
   }
-  return out + "\n" + result->entry + "\n\nVERIFIED: the signed log holds exactly this entry at this index.\n\n" +
-         WhatIsNotProven();
+  return out + "\n" + result->entry +
+         "\n\nVERIFIED: the signed log holds exactly this entry at this index.\n\n" + WhatIsNotProven();
 }
 
 std::string ReceiptJson(const StatusOr<audit::VerifiedReceipt>& result) {

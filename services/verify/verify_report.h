@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What cloister-verify says: text for a person and JSON for programs, and what a result does not prove. Does no
-// checking itself; see audit/verifier.h and audit/receipt.h. Pure.
+// What cloister-verify says: text for a person and JSON for programs, and what a result does not prove. Does
+// no checking itself; see audit/verifier.h and audit/receipt.h. Pure.
 #pragma once
 
 #include <string>

@@ -28,7 +28,8 @@ Output RunVerify(const std::string& arguments) {
   if (pipe == nullptr) return output;
   std::array<char, 4096> buffer;
   size_t got = 0;
-  while ((got = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0) output.text.append(buffer.data(), got);
+  while ((got = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0)
+    output.text.append(buffer.data(), got);
   output.status = WEXITSTATUS(::pclose(pipe));
   return output;
 }
