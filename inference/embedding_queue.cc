@@ -32,6 +32,11 @@ void EmbeddingQueue::Stop() {
   work_.notify_all();
 }
 
+size_t EmbeddingQueue::texts_queued() const {
+  const std::lock_guard lock(mutex_);
+  return texts_queued_;
+}
+
 StatusOr<Embeddings> EmbeddingQueue::Embed(EmbedKind kind, const std::vector<std::string>& texts,
                                            std::chrono::steady_clock::time_point deadline) {
   if (texts.empty()) return Embeddings{};

@@ -18,7 +18,7 @@ namespace cloister::inference {
 
 struct EmbeddingQueueOptions {
   size_t texts_queued_max = 4096;        // Of all waiting requests together.
-  size_t slice_bytes_max = 2 * 1024;     // Of text embedded before the queue is looked at again: about 512 tokens.
+  size_t slice_bytes_max = 2 * 1024;  // Of text embedded before the queue is looked at again: about 500 tokens.
 };
 
 // Thread-safe.
@@ -37,6 +37,8 @@ class EmbeddingQueue {
   // and the embedder's own.
   StatusOr<Embeddings> Embed(EmbedKind kind, const std::vector<std::string>& texts,
                              std::chrono::steady_clock::time_point deadline);
+  // Texts of requests that are under way or wait.
+  size_t texts_queued() const;
   // Fails what waits and what comes with kUnavailable. May be called more than once.
   void Stop();
 
@@ -50,7 +52,7 @@ class EmbeddingQueue {
 
   Embedder& embedder_;
   const EmbeddingQueueOptions options_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable work_;
   std::condition_variable done_;
   std::deque<Request*> questions_;  // Owned by the waiting callers.

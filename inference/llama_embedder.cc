@@ -11,9 +11,10 @@
 namespace cloister::inference {
 namespace {
 
-// Sequences packed in one batch attend to each other's positions before the mask removes them, so a batch's cost
-// grows with its square: 512 tokens is the measured optimum, and also the least a whole window needs.
-constexpr uint32_t kBatchTokens = 512;
+// Sequences packed in one batch attend to each other's positions before the mask removes them, so that part of the
+// cost grows with the square of the batch; too small a batch leaves the matrix kernels idle. Measured: 256 tokens.
+// A longer text is a batch of its own.
+constexpr uint32_t kBatchTokens = 256;
 constexpr uint32_t kBatchTextsMax = 64;
 
 enum llama_pooling_type ToLlama(Pooling pooling) {
@@ -30,9 +31,11 @@ Status CheckTexts(const std::vector<std::string>& texts) {
 
 class LlamaEmbedder final : public Embedder {
  public:
-  LlamaEmbedder(ModelInfo info, LlamaModel model, LlamaContext context, uint32_t batch_tokens)
-      : info_(std::move(info)), model_(std::move(model)), context_(std::move(context)), batch_tokens_(batch_tokens),
-        batch_(static_cast<int32_t>(batch_tokens)) {}
+  LlamaEmbedder(ModelInfo info, LlamaModel model, LlamaContext context)
+      : info_(std::move(info)), model_(std::move(model)), context_(std::move(context)),
+        batch_(static_cast<int32_t>(BatchTokensMax(info_))) {}
+
+  static uint32_t BatchTokensMax(const ModelInfo& info) { return std::max(kBatchTokens, info.tokens_max); }
 
   const ModelInfo& info() const override { return info_; }
 
@@ -77,7 +80,7 @@ class LlamaEmbedder final : public Embedder {
     size_t next = first;
     for (; next < order.size() && next - first < kBatchTextsMax; ++next) {
       const std::vector<llama_token>& text = tokens[order[next]];
-      if (static_cast<size_t>(batch_.size()) + text.size() > batch_tokens_) break;
+      if (next > first && static_cast<size_t>(batch_.size()) + text.size() > kBatchTokens) break;
       for (size_t i = 0; i < text.size(); ++i) {
         batch_.Add(text[i], static_cast<llama_pos>(i), static_cast<llama_seq_id>(next - first), /*output=*/true);
       }
@@ -105,7 +108,6 @@ class LlamaEmbedder final : public Embedder {
   const ModelInfo info_;
   const LlamaModel model_;
   const LlamaContext context_;
-  const uint32_t batch_tokens_;
   std::mutex mutex_;  // Over context_ and batch_.
   LlamaBatch batch_;
 };
@@ -129,20 +131,21 @@ StatusOr<std::unique_ptr<Embedder>> OpenLlamaEmbedder(const VerifiedModel& verif
   const ModelInfo& info = verified.info();
   CLOISTER_ASSIGN_OR_RETURN(LlamaModel model, LoadLlamaModel(verified));
   CLOISTER_RETURN_IF_ERROR(CheckAgainstManifest(*model, info));
-  const uint32_t batch_tokens = std::max(kBatchTokens, info.tokens_max);
   llama_context_params params = llama_context_default_params();
-  params.n_ctx = params.n_batch = params.n_ubatch = batch_tokens;
+  params.n_ctx = params.n_batch = params.n_ubatch = LlamaEmbedder::BatchTokensMax(info);
   params.n_seq_max = kBatchTextsMax;
   params.n_threads = params.n_threads_batch = static_cast<int32_t>(options.threads);
   params.embeddings = true;
   params.pooling_type = ToLlama(info.pooling);
   params.kv_unified = true;
+  // Twice as fast as without, for the same vectors.
+  params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
   params.no_perf = true;
   LlamaContext context(llama_init_from_model(model.get(), params));
   if (!context) return InvalidArgument("llama.cpp makes no context for the embedder");
   // A decoder would take each token's position for the next prediction; pooling over it means nothing.
   if (llama_get_causal_attn(context.get())) return InvalidArgument("the model is not an encoder");
-  return std::make_unique<LlamaEmbedder>(info, std::move(model), std::move(context), batch_tokens);
+  return std::make_unique<LlamaEmbedder>(info, std::move(model), std::move(context));
 }
 
 }  // namespace cloister::inference

@@ -4,17 +4,26 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
+#include <exception>
 #include <mutex>
+
+#include "common/log.h"
 
 namespace cloister::inference {
 namespace {
 
 void DropLog(ggml_log_level, const char*, void*) {}
 
+// ggml would start a debugger on this process to print where it was. A failed assertion still ends the process.
+void OnAbort(const char*) { Log(LogLevel::kError, "inference.aborted"); }
+
 void StartLlamaOnce() {
   static std::once_flag once;
   std::call_once(once, [] {
     llama_log_set(DropLog, nullptr);
+    ggml_set_abort_callback(OnAbort);
+    std::set_terminate(std::abort);  // ggml replaced the handler with its own, debugger included.
     llama_backend_init();
   });
 }
