@@ -17,7 +17,8 @@ constexpr uint8_t kOnHoldFlag = 1;
 Status CheckName(std::string_view name) {
   if (name.empty()) return InvalidArgument("a name in an access class is empty");
   if (name.size() > kNameBytesMax) {
-    return InvalidArgument("a name in an access class has more than " + std::to_string(kNameBytesMax) + " bytes");
+    return InvalidArgument("a name in an access class has more than " + std::to_string(kNameBytesMax) +
+                           " bytes");
   }
   return absl::OkStatus();
 }
@@ -71,8 +72,8 @@ StatusOr<AccessClass> ParseAccessClass(std::string_view bytes) {
   ByteReader in(bytes);
   const uint8_t format = in.U8();
   if (!in.failed() && format != kAccessClassFormat) {
-    return FailedPrecondition("access class has format version " + std::to_string(format) + "; this build reads version " +
-                              std::to_string(kAccessClassFormat));
+    return FailedPrecondition("access class has format version " + std::to_string(format) +
+                              "; this build reads version " + std::to_string(kAccessClassFormat));
   }
   AccessClass access_class;
   const uint8_t flags = in.U8();
@@ -87,7 +88,8 @@ StatusOr<AccessClass> ParseAccessClass(std::string_view bytes) {
   if (flags > kOnHoldFlag) return DataLoss("access class has unknown flags");
   // One class has one spelling: anything that Normalised() would change was not written by Serialise().
   auto normalised = Normalised(access_class);
-  if (!normalised.ok() || !(*normalised == access_class)) return DataLoss("access class is not in normal form");
+  if (!normalised.ok() || !(*normalised == access_class))
+    return DataLoss("access class is not in normal form");
   return access_class;
 }
 

@@ -38,7 +38,8 @@ TEST(AccessClassTest, SameClassHasSameBytesWhateverTheOrder) {
   const std::string expected = Serialise(*Normalised(Example()));
   for (int i = 0; i < 200; ++i) {
     AccessClass shuffled = Example();
-    for (auto* list : {&shuffled.reader_groups, &shuffled.reader_users, &shuffled.regions, &shuffled.purposes}) {
+    for (auto* list :
+         {&shuffled.reader_groups, &shuffled.reader_users, &shuffled.regions, &shuffled.purposes}) {
       list->push_back((*list)[random() % list->size()]);
       std::shuffle(list->begin(), list->end(), random);
     }

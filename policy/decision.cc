@@ -17,8 +17,8 @@ bool WithinLimit(const std::vector<std::string>& limit, const std::string& value
   return limit.empty() || Contains(limit, value);
 }
 
-// The name of the rule that lets the principal read, or nothing. A user rule names fewer people than a group rule,
-// so it is the one that is recorded when both hold.
+// The name of the rule that lets the principal read, or nothing. A user rule names fewer people than a group
+// rule, so it is the one that is recorded when both hold.
 std::optional<std::string> DecidingRule(const Principal& principal, const AccessClass& access_class) {
   if (!principal.user.empty() && Contains(access_class.reader_users, principal.user)) return "reader-user";
   for (const std::string& group : principal.groups) {

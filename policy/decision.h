@@ -16,7 +16,7 @@ namespace cloister::policy {
 
 // What must be done to a passage before it is shown. Unions over determining permits; caps take the minimum.
 struct Obligations {
-  std::vector<std::string> redact;              // Identifier types to mask, sorted.
+  std::vector<std::string> redact;  // Identifier types to mask, sorted.
   std::optional<uint32_t> passages_max;
   bool watermark = false;
   bool operator==(const Obligations&) const = default;
@@ -41,8 +41,8 @@ struct Environment {
 };
 
 // Groups and collections: a class is permitted when the principal is among its readers, its regions hold the
-// node's region or are empty, and its purposes hold the principal's or are empty. Everything else is denied; so
-// is everything when the assertion has expired. Thread-safe, no I/O.
+// node's region or are empty, and its purposes hold the principal's or are empty. Everything else is denied;
+// so is everything when the assertion has expired. Thread-safe, no I/O.
 Decision Decide(const Principal& principal, const std::map<ClassId, AccessClass>& classes,
                 const Environment& environment);
 

@@ -36,7 +36,8 @@ AccessClass ReadableBy(std::vector<std::string> groups, std::vector<std::string>
   return access_class;
 }
 
-bool Permitted(const Principal& principal, const AccessClass& access_class, Environment environment = {.now_ns = kNow}) {
+bool Permitted(const Principal& principal, const AccessClass& access_class,
+               Environment environment = {.now_ns = kNow}) {
   return Decide(principal, {{MakeClassId(1), access_class}}, environment).Permits(MakeClassId(1));
 }
 
@@ -50,10 +51,12 @@ TEST(DecisionTest, DeniesByDefault) {
 }
 
 TEST(DecisionTest, PermitsReadersAndNamesTheRule) {
-  const auto by_group = Decide(Nurse(), {{MakeClassId(1), ReadableBy({"doctors", "nurses"}, {})}}, {.now_ns = kNow});
+  const auto by_group =
+      Decide(Nurse(), {{MakeClassId(1), ReadableBy({"doctors", "nurses"}, {})}}, {.now_ns = kNow});
   ASSERT_TRUE(by_group.Permits(MakeClassId(1)));
   EXPECT_EQ(by_group.permitted.at(MakeClassId(1)).policy, "reader-group");
-  const auto by_user = Decide(Nurse(), {{MakeClassId(1), ReadableBy({"nurses"}, {"a.weber"})}}, {.now_ns = kNow});
+  const auto by_user =
+      Decide(Nurse(), {{MakeClassId(1), ReadableBy({"nurses"}, {"a.weber"})}}, {.now_ns = kNow});
   EXPECT_EQ(by_user.permitted.at(MakeClassId(1)).policy, "reader-user");
   EXPECT_FALSE(by_user.policy_version.empty());
 }
@@ -97,8 +100,9 @@ TEST(DecisionTest, DecisionEndsWithTheAssertion) {
   EXPECT_EQ(Decide(Nurse(), {}, {.now_ns = kNow}).not_after_ns, kNow + 1);
 }
 
-// Properties over random worlds: a decision about one class depends on nothing but the principal, that class and
-// the environment, in whatever order names were written; it equals a plain set-based statement of the rule.
+// Properties over random worlds: a decision about one class depends on nothing but the principal, that class
+// and the environment, in whatever order names were written; it equals a plain set-based statement of the
+// rule.
 TEST(DecisionTest, PropertiesHoldOverRandomWorlds) {
   std::mt19937 random(20'261'122);
   const std::vector<std::string> names = {"a", "b", "c", "d", "e"};
@@ -131,9 +135,10 @@ TEST(DecisionTest, PropertiesHoldOverRandomWorlds) {
       };
       bool reader = has(access_class.reader_users, principal.user);
       for (const auto& group : principal.groups) reader = reader || has(access_class.reader_groups, group);
-      const bool expected = reader && kNow < principal.not_after_ns &&
-                            (access_class.regions.empty() || has(access_class.regions, environment.node_region)) &&
-                            (access_class.purposes.empty() || has(access_class.purposes, principal.purpose));
+      const bool expected =
+          reader && kNow < principal.not_after_ns &&
+          (access_class.regions.empty() || has(access_class.regions, environment.node_region)) &&
+          (access_class.purposes.empty() || has(access_class.purposes, principal.purpose));
       EXPECT_EQ(together.Permits(id), expected);
       Principal shuffled = principal;
       std::shuffle(shuffled.groups.begin(), shuffled.groups.end(), random);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Differential trials: random users, groups, collections and documents that change all the time, against an oracle
-// that knows nothing of classes, bitmaps, caches or segments. CLOISTER_ACCESS_TRIALS sets how many (20,000),
-// CLOISTER_ACCESS_SEED repeats a run.
+// Differential trials: random users, groups, collections and documents that change all the time, against an
+// oracle that knows nothing of classes, bitmaps, caches or segments. CLOISTER_ACCESS_TRIALS sets how many
+// (20,000), CLOISTER_ACCESS_SEED repeats a run.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -61,7 +61,8 @@ class World {
     ASSERT_TRUE(search.ok()) << MessageOf(search.status());
     CheckSearch(user, request, *search);
     std::map<Handle, Oracle::Document> seen;
-    for (const SearchHit& hit : search->hits) seen[hit.handle] = oracle_.documents.at({hit.collection, hit.source});
+    for (const SearchHit& hit : search->hits)
+      seen[hit.handle] = oracle_.documents.at({hit.collection, hit.source});
     if (Roll(3) == 0) Change();
     CheckRelease(user, *search, seen);
   }
@@ -96,7 +97,8 @@ class World {
     oracle_.collections[name] = {{groups.begin(), groups.end()}, {users.begin(), users.end()}};
   }
   void PutDocument() {
-    const std::string collection = "collection" + std::to_string(Roll(4)), source = "source" + std::to_string(Roll(12));
+    const std::string collection = "collection" + std::to_string(Roll(4)),
+                      source = "source" + std::to_string(Roll(12));
     const std::string text = Word() + " " + Word() + " " + std::to_string(Roll(1'000'000));
     auto document = DocumentOf(collection, source, {text});
     document.classification = Roll(3) == 0 ? "other" : "";
@@ -105,14 +107,19 @@ class World {
   }
   void Change() {
     switch (Roll(6)) {
-      case 0: return ChangeUser(Roll(5));
-      case 1: return ChangeCollection(Roll(4));
+      case 0:
+        return ChangeUser(Roll(5));
+      case 1:
+        return ChangeCollection(Roll(4));
       case 2: {
-        const std::string collection = "collection" + std::to_string(Roll(4)), source = "source" + std::to_string(Roll(12));
-        EXPECT_EQ(*test_.corpus->Delete(collection, source, "ingest"), oracle_.documents.erase({collection, source}) == 1);
+        const std::string collection = "collection" + std::to_string(Roll(4)),
+                          source = "source" + std::to_string(Roll(12));
+        EXPECT_EQ(*test_.corpus->Delete(collection, source, "ingest"),
+                  oracle_.documents.erase({collection, source}) == 1);
         return;
       }
-      default: return PutDocument();
+      default:
+        return PutDocument();
     }
   }
 
@@ -122,9 +129,11 @@ class World {
     for (const auto& [key, document] : oracle_.documents) {
       if (!oracle_.MayRead(user, document.collection)) continue;
       if (!request.collection.empty() && document.collection != request.collection) continue;
-      const std::string padded = document.text + " ", first = request.question.substr(0, request.question.find(' ') + 1);
-      const bool matches = padded.find(first) != std::string::npos ||
-                           padded.find(request.question.substr(request.question.find(' ') + 1) + " ") != std::string::npos;
+      const std::string padded = document.text + " ",
+                        first = request.question.substr(0, request.question.find(' ') + 1);
+      const bool matches =
+          padded.find(first) != std::string::npos ||
+          padded.find(request.question.substr(request.question.find(' ') + 1) + " ") != std::string::npos;
       if (request.mode != SearchMode::kLexical || matches) expected.insert(key);
     }
     for (const SearchHit& hit : search.hits) found.insert({hit.collection, hit.source});
@@ -132,7 +141,8 @@ class World {
     ASSERT_EQ(found.size(), search.hits.size());
   }
 
-  void CheckRelease(const std::string& user, const SearchResult& search, const std::map<Handle, Oracle::Document>& seen) {
+  void CheckRelease(const std::string& user, const SearchResult& search,
+                    const std::map<Handle, Oracle::Document>& seen) {
     ReleaseRequest request;
     request.principal = test_.PrincipalOf(user);
     request.search = search.id;
@@ -172,7 +182,8 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
 TEST(AccessTrialsTest, NothingLeaksAndNothingIsMissing) {
   const uint64_t trials = FromEnvironment("CLOISTER_ACCESS_TRIALS", 20'000);
   const uint64_t seed = FromEnvironment("CLOISTER_ACCESS_SEED", std::random_device()());
-  std::printf("trials %llu, seed %llu\n", static_cast<unsigned long long>(trials), static_cast<unsigned long long>(seed));
+  std::printf("trials %llu, seed %llu\n", static_cast<unsigned long long>(trials),
+              static_cast<unsigned long long>(seed));
   constexpr uint64_t kTrialsPerWorld = 500;
   size_t released = 0, withheld = 0;
   for (uint64_t done = 0, world = 0; done < trials; ++world) {

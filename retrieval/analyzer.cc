@@ -16,11 +16,14 @@ namespace {
 
 // Stems of English function words, sorted.
 constexpr std::array<std::string_view, 44> kStopWords = {
-    "a",   "am",   "an",  "and", "ani", "are",  "as",   "at",   "be",   "been", "but",  "by",   "can", "could", "did",
-    "do",  "doe",  "for", "from", "had", "has", "have", "how",  "i",    "if",   "in",   "is",   "it",  "my",    "of",
-    "on",  "or",   "our", "shall", "should", "that", "the", "their", "this", "to", "was", "what", "which", "with"};
+    "a",     "am",     "an",    "and", "ani",   "are",  "as",  "at",   "be",   "been",  "but",
+    "by",    "can",    "could", "did", "do",    "doe",  "for", "from", "had",  "has",   "have",
+    "how",   "i",      "if",    "in",  "is",    "it",   "my",  "of",   "on",   "or",    "our",
+    "shall", "should", "that",  "the", "their", "this", "to",  "was",  "what", "which", "with"};
 
-bool IsStopWord(std::string_view term) { return std::binary_search(kStopWords.begin(), kStopWords.end(), term); }
+bool IsStopWord(std::string_view term) {
+  return std::binary_search(kStopWords.begin(), kStopWords.end(), term);
+}
 
 bool IsAscii(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
@@ -44,7 +47,8 @@ std::string Folded(std::string_view text) {
   const icu::Normalizer2* normalizer = icu::Normalizer2::getNFKCCasefoldInstance(error);
   if (U_SUCCESS(error)) {
     icu::StringByteSink<std::string> sink(&folded);
-    normalizer->normalizeUTF8(0, icu::StringPiece(text.data(), static_cast<int32_t>(text.size())), sink, nullptr, error);
+    normalizer->normalizeUTF8(0, icu::StringPiece(text.data(), static_cast<int32_t>(text.size())), sink,
+                              nullptr, error);
   }
   // New() has seen the normaliser work; what fails here is memory, and then the text is searched as it is.
   return U_SUCCESS(error) ? folded : std::string(text);
@@ -106,10 +110,12 @@ std::vector<std::string> Analyzer::Terms(std::string_view text) const {
   worker->words->setText(utext, error);
   CLOISTER_CHECK(U_SUCCESS(error));
   int32_t start = worker->words->first();
-  for (int32_t end = worker->words->next(); end != icu::BreakIterator::DONE; start = end, end = worker->words->next()) {
+  for (int32_t end = worker->words->next(); end != icu::BreakIterator::DONE;
+       start = end, end = worker->words->next()) {
     const int32_t kind = worker->words->getRuleStatus();
     if (kind < UBRK_WORD_NONE_LIMIT) continue;  // Space, punctuation, symbols.
-    const auto word = CutTerm(std::string_view(folded).substr(static_cast<size_t>(start), static_cast<size_t>(end - start)));
+    const auto word = CutTerm(
+        std::string_view(folded).substr(static_cast<size_t>(start), static_cast<size_t>(end - start)));
     if (kind < UBRK_WORD_NUMBER_LIMIT) {
       terms.emplace_back(word);
       continue;
@@ -117,7 +123,8 @@ std::vector<std::string> Analyzer::Terms(std::string_view text) const {
     const sb_symbol* stem = sb_stemmer_stem(worker->stemmer, reinterpret_cast<const sb_symbol*>(word.data()),
                                             static_cast<int>(word.size()));
     CLOISTER_CHECK(stem != nullptr);
-    terms.emplace_back(reinterpret_cast<const char*>(stem), static_cast<size_t>(sb_stemmer_length(worker->stemmer)));
+    terms.emplace_back(reinterpret_cast<const char*>(stem),
+                       static_cast<size_t>(sb_stemmer_length(worker->stemmer)));
   }
   utext_close(utext);
   std::lock_guard lock(mutex_);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Text to index terms: Unicode normalisation and case folding (NFKC_Casefold), word boundaries by UAX #29, English
-// stems. Keeps numbers ("164.524" is one term). Does not know documents or questions.
+// Text to index terms: Unicode normalisation and case folding (NFKC_Casefold), word boundaries by UAX #29,
+// English stems. Keeps numbers ("164.524" is one term). Does not know documents or questions.
 #pragma once
 
 #include <memory>

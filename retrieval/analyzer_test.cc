@@ -21,13 +21,18 @@ TEST_F(AnalyzerTest, FoldsCaseAndStems) {
 }
 
 TEST_F(AnalyzerTest, KeepsNumbersWhole) {
-  EXPECT_EQ(analyzer_->Terms("45 CFR 164.524(a)(1): 60 days"), (Terms{"45", "cfr", "164.524", "a", "1", "60", "day"}));
+  EXPECT_EQ(analyzer_->Terms("45 CFR 164.524(a)(1): 60 days"),
+            (Terms{"45", "cfr", "164.524", "a", "1", "60", "day"}));
 }
 
 TEST_F(AnalyzerTest, FoldsLigaturesAndWidths) {
-  EXPECT_EQ(analyzer_->Terms("of\xEF\xAC\x81" "cial"), analyzer_->Terms("official"));      // U+FB01, as PDFs have it.
-  EXPECT_EQ(analyzer_->Terms("\xEF\xBC\xA3\xEF\xBC\xA6\xEF\xBC\xB2"), analyzer_->Terms("CFR"));  // Full-width letters.
-  EXPECT_EQ(analyzer_->Terms("STRASSE"), analyzer_->Terms("Stra\xC3\x9F" "e"));
+  EXPECT_EQ(analyzer_->Terms("of\xEF\xAC\x81"
+                             "cial"),
+            analyzer_->Terms("official"));  // U+FB01, as PDFs have it.
+  EXPECT_EQ(analyzer_->Terms("\xEF\xBC\xA3\xEF\xBC\xA6\xEF\xBC\xB2"),
+            analyzer_->Terms("CFR"));  // Full-width letters.
+  EXPECT_EQ(analyzer_->Terms("STRASSE"), analyzer_->Terms("Stra\xC3\x9F"
+                                                          "e"));
 }
 
 TEST_F(AnalyzerTest, QuestionsLoseFunctionWordsUnlessNothingIsLeft) {

@@ -57,7 +57,8 @@ std::vector<float> Bm25Index::Scores(const Question& question, const ChunkSet& p
 
 float Bm25Index::ScoreSentence(const Question& question, const std::vector<std::string>& terms) const {
   if (terms_total_ == 0) return 0;
-  const double mean = static_cast<double>(terms_total_) / static_cast<double>(std::max<uint64_t>(sentences_total_, 1));
+  const double mean =
+      static_cast<double>(terms_total_) / static_cast<double>(std::max<uint64_t>(sentences_total_, 1));
   const double norm =
       parameters_.k1 * (1 - parameters_.b + parameters_.b * static_cast<double>(terms.size()) / mean);
   double score = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// BM25 over chunks, in memory, with statistics of the whole index. Scores every permitted chunk exactly; the filter
-// works inside the scoring. Does not split text into terms; see analyzer.h.
-// SPEC: Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009, without the constant factor k1 + 1.
+// BM25 over chunks, in memory, with statistics of the whole index. Scores every permitted chunk exactly; the
+// filter works inside the scoring. Does not split text into terms; see analyzer.h. SPEC: Robertson and
+// Zaragoza, "The Probabilistic Relevance Framework", 2009, without the constant factor k1 + 1.
 #pragma once
 
 #include <cstddef>

@@ -27,19 +27,22 @@ bool Corpus::IsConditional(const DocumentInfo& info) const {
 }
 
 StatusOr<std::unique_ptr<Corpus>> Corpus::Open(storage::KvStore& store, const DatabaseId& database,
-                                               storage::KeySource& keys, const Clock& clock, CorpusOptions options) {
+                                               storage::KeySource& keys, const Clock& clock,
+                                               CorpusOptions options) {
   std::unique_ptr<Corpus> corpus(new Corpus(std::move(options)));
   CLOISTER_ASSIGN_OR_RETURN(corpus->analyzer_, Analyzer::New());
   CLOISTER_ASSIGN_OR_RETURN(corpus->rows_, Rows::Open(store, database, keys));
   CLOISTER_ASSIGN_OR_RETURN(corpus->directory_, Directory::Open(*corpus->rows_));
-  CLOISTER_ASSIGN_OR_RETURN(corpus->documents_, DocumentStore::Open(*corpus->rows_, *corpus->directory_, clock));
+  CLOISTER_ASSIGN_OR_RETURN(corpus->documents_,
+                            DocumentStore::Open(*corpus->rows_, *corpus->directory_, clock));
   CLOISTER_ASSIGN_OR_RETURN(corpus->segments_,
                             SegmentStore::Open(corpus->options_.segment_directory, database, keys));
   CLOISTER_RETURN_IF_ERROR(corpus->LoadSegments());
   CLOISTER_RETURN_IF_ERROR(corpus->LoadFresh());
-  // A segment that was set aside is replaced now, so that the next start does not find it missing again. Failing to
-  // write one costs time at the next start and nothing else.
-  const Status status = corpus->segments_->quarantined() > 0 ? corpus->PublishFresh() : corpus->PublishIfDue();
+  // A segment that was set aside is replaced now, so that the next start does not find it missing again.
+  // Failing to write one costs time at the next start and nothing else.
+  const Status status =
+      corpus->segments_->quarantined() > 0 ? corpus->PublishFresh() : corpus->PublishIfDue();
   if (!status.ok()) LogStatus(LogLevel::kWarning, "retrieval.segment_not_written", status);
   return corpus;
 }
@@ -108,13 +111,15 @@ StatusOr<DocumentStore::PutResult> Corpus::Put(const NewDocument& document, std:
   if (result.unchanged) return result;
   DocumentStore::ForIndex content;
   for (const NewChunk& added : document.chunks) {
-    const auto own = std::string_view(document.text).substr(added.chunk.start, added.chunk.end - added.chunk.start);
-    content.chunks.push_back({IndexedText(document.title, added.chunk, own),
-                              static_cast<uint32_t>(added.chunk.sentences.size())});
+    const auto own =
+        std::string_view(document.text).substr(added.chunk.start, added.chunk.end - added.chunk.start);
+    content.chunks.push_back(
+        {IndexedText(document.title, added.chunk, own), static_cast<uint32_t>(added.chunk.sentences.size())});
     content.vectors.insert(content.vectors.end(), added.vector.begin(), added.vector.end());
   }
   CLOISTER_RETURN_IF_ERROR(AddToIndex(*result.info, SliceOf(*result.info, std::move(content), *analyzer_)));
-  // The document is durable and searchable; a segment that cannot be written now is tried again with the next.
+  // The document is durable and searchable; a segment that cannot be written now is tried again with the
+  // next.
   if (const Status status = PublishIfDue(); !status.ok()) {
     LogStatus(LogLevel::kWarning, "retrieval.segment_not_written", status);
   }
@@ -156,7 +161,8 @@ CorpusStatus Corpus::GetStatus() const {
 Status Corpus::PublishIfDue() {
   {
     std::shared_lock lock(index_mutex_);
-    if (fresh_.size() < options_.segment_documents && fresh_bytes_ < options_.segment_bytes) return absl::OkStatus();
+    if (fresh_.size() < options_.segment_documents && fresh_bytes_ < options_.segment_bytes)
+      return absl::OkStatus();
   }
   std::unique_lock publishing(publish_mutex_, std::try_to_lock);
   if (!publishing.owns_lock()) return absl::OkStatus();  // Another call is at it.
@@ -182,7 +188,8 @@ Status Corpus::PublishFresh() {
         wanted.insert(wanted.end(), live.begin(), live.end());
       }
     }
-    const size_t chunk_bytes = size_t{index_.dimension()} * sizeof(float) + 2048;  // About; a segment may be twice it.
+    const size_t chunk_bytes =
+        size_t{index_.dimension()} * sizeof(float) + 2048;  // About; a segment may be twice it.
     std::vector<DocumentId> group;
     size_t bytes = 0;
     for (const DocumentId& document : wanted) {
@@ -200,7 +207,8 @@ Status Corpus::PublishFresh() {
     CLOISTER_ASSIGN_OR_RETURN(SegmentInfo info, segments_->Write(slice));
     infos.push_back(info);
     Published published{std::move(info), {}};
-    for (const SliceDocument& document : slice.documents) published.documents.emplace_back(document.document, document.version);
+    for (const SliceDocument& document : slice.documents)
+      published.documents.emplace_back(document.document, document.version);
     kept.push_back(std::move(published));
   }
   CLOISTER_RETURN_IF_ERROR(segments_->Publish(std::move(infos)));
@@ -219,7 +227,8 @@ Status Corpus::PublishFresh() {
 ChunkSet Corpus::Reading::NotInForce(const std::string& today) const {
   const Corpus& corpus = corpus_;
   std::lock_guard lock(corpus.in_force_.mutex);
-  if (corpus.in_force_.generation == index().generation() && corpus.in_force_.today == today) return corpus.in_force_.chunks;
+  if (corpus.in_force_.generation == index().generation() && corpus.in_force_.today == today)
+    return corpus.in_force_.chunks;
   ChunkSet chunks;
   for (const DocumentId& document : corpus.conditional_) {
     const auto info = corpus.documents_->Find(document);

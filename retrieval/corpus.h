@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The documents and their index kept in step: what Put and Delete acknowledged is durable and searchable, and what
-// the index holds is what the truth holds. Does not decide who may see what; see searcher.h and releaser.h.
+// The documents and their index kept in step: what Put and Delete acknowledged is durable and searchable, and
+// what the index holds is what the truth holds. Does not decide who may see what; see searcher.h and
+// releaser.h.
 #pragma once
 
 #include <cstdint>
@@ -29,9 +30,9 @@ namespace cloister::retrieval {
 
 struct CorpusOptions {
   std::filesystem::path segment_directory;
-  uint32_t segment_documents = 2'000;             // New documents that make a segment.
-  size_t segment_bytes = 64 * 1024 * 1024;        // Of vectors and terms that make one, too; at most half of
-                                                  // kSegmentBytesMax.
+  uint32_t segment_documents = 2'000;       // New documents that make a segment.
+  size_t segment_bytes = 64 * 1024 * 1024;  // Of vectors and terms that make one, too; at most half of
+                                            // kSegmentBytesMax.
 };
 
 struct CorpusStatus {
@@ -45,7 +46,8 @@ class Corpus {
   // Loads directory and documents, then segments, then indexes from the truth what no segment holds.
   // Errors: kUnavailable (keys, disk), kInternal (ICU), kFailedPrecondition.
   static StatusOr<std::unique_ptr<Corpus>> Open(storage::KvStore& store, const DatabaseId& database,
-                                                storage::KeySource& keys, const Clock& clock, CorpusOptions options);
+                                                storage::KeySource& keys, const Clock& clock,
+                                                CorpusOptions options);
 
   // As DocumentStore; what has returned is searchable.
   StatusOr<DocumentStore::PutResult> Put(const NewDocument& document, std::string_view actor);
@@ -64,8 +66,8 @@ class Corpus {
   class Reading {
    public:
     const Index& index() const { return corpus_.index_; }
-    // Chunks of documents that are not in force on `today` ("2026-11-22"): not yet effective, no longer effective,
-    // or superseded by a document of the same collection that is in force.
+    // Chunks of documents that are not in force on `today` ("2026-11-22"): not yet effective, no longer
+    // effective, or superseded by a document of the same collection that is in force.
     ChunkSet NotInForce(const std::string& today) const;
 
    private:
@@ -98,7 +100,7 @@ class Corpus {
 
   mutable std::shared_mutex index_mutex_;
   Index index_;
-  std::set<DocumentId> fresh_;        // In no published segment.
+  std::set<DocumentId> fresh_;  // In no published segment.
   size_t fresh_bytes_ = 0;
   std::set<DocumentId> conditional_;  // With dates or a successor.
 

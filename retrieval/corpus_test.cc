@@ -19,7 +19,9 @@ class CorpusTest : public testing::Test {
     for (const SearchHit& hit : test_.Search("a.weber", question).hits) sources.push_back(hit.source);
     return sources;
   }
-  StatusCode PutCode(const NewDocument& document) { return test_.corpus->Put(document, "ingest").status().code(); }
+  StatusCode PutCode(const NewDocument& document) {
+    return test_.corpus->Put(document, "ingest").status().code();
+  }
   CorpusStatus Counts() { return test_.corpus->GetStatus(); }
 
   TestCorpus test_;
@@ -64,9 +66,10 @@ TEST_F(CorpusTest, ANewVersionReplacesTheOldOneEverywhere) {
   const auto snapshot = test_.store->GetSnapshot();
   for (const std::string& family : ColumnFamilies()) {
     size_t old_rows = 0;
-    ASSERT_TRUE(snapshot->Scan(family, VersionKey(first.info->document, first.info->version), [&](auto, auto) {
-      return ++old_rows, true;
-    }).ok());
+    ASSERT_TRUE(snapshot
+                    ->Scan(family, VersionKey(first.info->document, first.info->version),
+                           [&](auto, auto) { return ++old_rows, true; })
+                    .ok());
     EXPECT_EQ(old_rows, 0u) << family;
   }
 }
@@ -86,14 +89,17 @@ TEST_F(CorpusTest, DeletedDocumentsAreGoneFromRowsAndIndex) {
   EXPECT_EQ(SourcesFor("alpha"), Sources{});
   for (const std::string& family : ColumnFamilies()) {
     size_t rows = 0;
-    ASSERT_TRUE(test_.store->GetSnapshot()->Scan(family, put.info->document.bytes(), [&](auto, auto) { return ++rows, true; }).ok());
+    ASSERT_TRUE(test_.store->GetSnapshot()
+                    ->Scan(family, put.info->document.bytes(), [&](auto, auto) { return ++rows, true; })
+                    .ok());
     EXPECT_EQ(rows, 0u) << family;
   }
 }
 
 TEST_F(CorpusTest, LongDocumentsSpanManyRowsAndReadBackExactly) {
   std::vector<std::string> texts;
-  for (int i = 0; i < 300; ++i) texts.push_back("part" + std::to_string(i) + " " + std::string(2'000, static_cast<char>('a' + i % 26)));
+  for (int i = 0; i < 300; ++i)
+    texts.push_back("part" + std::to_string(i) + " " + std::string(2'000, static_cast<char>('a' + i % 26)));
   const auto document = DocumentOf("ward", "long.md", texts);
   const auto put = test_.Put(document);
   test_.Reopen();
@@ -111,11 +117,14 @@ TEST_F(CorpusTest, LongDocumentsSpanManyRowsAndReadBackExactly) {
 }
 
 TEST_F(CorpusTest, ACollectionWithoutSentenceVectorsStoresNone) {
-  ASSERT_TRUE(test_.corpus->directory().PutCollection({"plain", {"nurses"}, {}, "internal", true}, "gateway").ok());
+  ASSERT_TRUE(
+      test_.corpus->directory().PutCollection({"plain", {"nurses"}, {}, "internal", true}, "gateway").ok());
   const auto put = test_.Put(DocumentOf("plain", "a.md", {"alpha"}));
   EXPECT_FALSE(put.info->sentence_vectors);
   EXPECT_TRUE(test_.Put(DocumentOf("plain", "a.md", {"alpha"})).unchanged);
-  EXPECT_TRUE(test_.corpus->documents().ChunkAt(*test_.corpus->rows().GetSnapshot(), *put.info, 0)->sentence_vectors.empty());
+  EXPECT_TRUE(test_.corpus->documents()
+                  .ChunkAt(*test_.corpus->rows().GetSnapshot(), *put.info, 0)
+                  ->sentence_vectors.empty());
 }
 
 TEST_F(CorpusTest, RefusesWhatBreaksALimit) {
@@ -138,7 +147,11 @@ TEST_F(CorpusTest, RefusesWhatBreaksALimit) {
   EXPECT_TRUE(refused([](auto& d) { d.original.resize(kOriginalBytesMax + 1); }));
   EXPECT_TRUE(refused([](auto& d) { d.text.resize(kTextBytesMax + 1, 'x'); }));
   EXPECT_TRUE(refused([](auto& d) { d.chunks[0].chunk.end = d.text.size() + 1; }));
-  EXPECT_TRUE(refused([](auto& d) { d.chunks[0].chunk.end = 7; d.chunks[0].chunk.sentences.clear(); d.chunks[0].sentence_vectors.clear(); }));
+  EXPECT_TRUE(refused([](auto& d) {
+    d.chunks[0].chunk.end = 7;
+    d.chunks[0].chunk.sentences.clear();
+    d.chunks[0].sentence_vectors.clear();
+  }));
   EXPECT_TRUE(refused([](auto& d) { d.chunks[0].chunk.sentences[0].end += 1; }));
   EXPECT_TRUE(refused([](auto& d) { d.chunks[0].chunk.sentences[0].kind = 4; }));
   EXPECT_TRUE(refused([](auto& d) { d.chunks[0].chunk.sentences[0].lead_in = 1; }));
@@ -179,13 +192,17 @@ TEST_F(CorpusTest, RowKeysAndValuesShowNoNames) {
   test_.Put(document);
   std::string everything;
   for (const std::string& family : ColumnFamilies()) {
-    ASSERT_TRUE(test_.store->GetSnapshot()->Scan(family, "", [&](std::string_view key, std::string_view value) {
-      everything.append(key).append(value);
-      return true;
-    }).ok());
+    ASSERT_TRUE(test_.store->GetSnapshot()
+                    ->Scan(family, "",
+                           [&](std::string_view key, std::string_view value) {
+                             everything.append(key).append(value);
+                             return true;
+                           })
+                    .ok());
   }
   ASSERT_GT(everything.size(), 1'000u);
-  for (const char* word : {"secret-path", "secret-title", "confidential", "4711", "a.weber", "nurses", "ward"}) {
+  for (const char* word :
+       {"secret-path", "secret-title", "confidential", "4711", "a.weber", "nurses", "ward"}) {
     EXPECT_EQ(everything.find(word), std::string::npos) << word;
   }
 }
@@ -193,7 +210,8 @@ TEST_F(CorpusTest, RowKeysAndValuesShowNoNames) {
 // Dates and successors.
 
 TEST_F(CorpusTest, OnlyDocumentsInForceAreFoundUnlessAskedFor) {
-  const auto put = [&](const std::string& source, const std::string& from, const std::string& to, const std::string& successor) {
+  const auto put = [&](const std::string& source, const std::string& from, const std::string& to,
+                       const std::string& successor) {
     auto document = DocumentOf("ward", source, {"rule " + source});
     document.effective_from = from, document.effective_to = to, document.superseded_by = successor;
     test_.Put(document);
@@ -221,8 +239,10 @@ TEST_F(CorpusTest, OnlyDocumentsInForceAreFoundUnlessAskedFor) {
 }
 
 TEST_F(CorpusTest, DatesMustBeDaysThatExist) {
-  for (const char* date : {"2026-11-22", "2024-02-29", "0001-01-01"}) EXPECT_TRUE(CheckDate(date).ok()) << date;
-  for (const char* date : {"", "2026", "2026-13-01", "2026-02-29", "2026-00-10", "2026-1-1", "26-11-22xx", "2026/11/22", "20a6-11-22"}) {
+  for (const char* date : {"2026-11-22", "2024-02-29", "0001-01-01"})
+    EXPECT_TRUE(CheckDate(date).ok()) << date;
+  for (const char* date : {"", "2026", "2026-13-01", "2026-02-29", "2026-00-10", "2026-1-1", "26-11-22xx",
+                           "2026/11/22", "20a6-11-22"}) {
     EXPECT_EQ(CheckDate(date).code(), StatusCode::kInvalidArgument) << date;
   }
 }
@@ -236,20 +256,24 @@ TEST_F(CorpusTest, EveryChangeLeavesAnEventUntilItIsDelivered) {
   document.title = "Other";
   test_.Put(document);
   ASSERT_TRUE(test_.corpus->Delete("ward", "a.md", "ingest").ok());
-  EXPECT_EQ(test_.corpus->rows().DeliverEvents([](const Event&) { return Unavailable("audit is down"); }).code(),
-            StatusCode::kUnavailable);
+  EXPECT_EQ(
+      test_.corpus->rows().DeliverEvents([](const Event&) { return Unavailable("audit is down"); }).code(),
+      StatusCode::kUnavailable);
   test_.Reopen();  // Nothing is lost by a crash.
   std::vector<std::string> names, ids;
-  ASSERT_TRUE(test_.corpus->rows().DeliverEvents([&](const Event& event) {
-    names.push_back(event.name);
-    ids.push_back(event.row_key);
-    if (event.name == "document.ingested") {
-      EXPECT_EQ(event.subjects, Sources{"patient-1"});
-    }
-    return Status();
-  }).ok());
+  ASSERT_TRUE(test_.corpus->rows()
+                  .DeliverEvents([&](const Event& event) {
+                    names.push_back(event.name);
+                    ids.push_back(event.row_key);
+                    if (event.name == "document.ingested") {
+                      EXPECT_EQ(event.subjects, Sources{"patient-1"});
+                    }
+                    return Status();
+                  })
+                  .ok());
   std::sort(names.begin(), names.end());
-  EXPECT_EQ(names, (Sources{"directory.changed", "document.deleted", "document.ingested", "document.updated", "policy.changed"}));
+  EXPECT_EQ(names, (Sources{"directory.changed", "document.deleted", "document.ingested", "document.updated",
+                            "policy.changed"}));
   EXPECT_EQ(test_.corpus->rows().PendingEvents(), 0u);
   test_.AddUser("b.kern", {});  // The next change clears what was delivered.
   test_.Reopen();
@@ -267,10 +291,13 @@ TEST_F(CorpusTest, DamagedRowsAreNeverServed) {
   };
   std::vector<Row> rows;
   for (const std::string& family : ColumnFamilies()) {
-    ASSERT_TRUE(test_.store->GetSnapshot()->Scan(family, bad.info->document.bytes(), [&](std::string_view key, std::string_view value) {
-      rows.push_back({family, std::string(key), std::string(value)});
-      return true;
-    }).ok());
+    ASSERT_TRUE(test_.store->GetSnapshot()
+                    ->Scan(family, bad.info->document.bytes(),
+                           [&](std::string_view key, std::string_view value) {
+                             rows.push_back({family, std::string(key), std::string(value)});
+                             return true;
+                           })
+                    .ok());
   }
   ASSERT_GE(rows.size(), 6u);
   const auto write = [&](const Row& row, const std::string& value) {
@@ -341,10 +368,13 @@ TEST_F(CorpusTest, DamagedDirectoryRowsDenyAndDoNotStopTheService) {
   test_.Put(DocumentOf("ward", "a.md", {"alpha"}));
   for (const auto family : {kUsersFamily, kClassesFamily}) {
     std::string key, value;
-    ASSERT_TRUE(test_.store->GetSnapshot()->Scan(family, "", [&](std::string_view k, std::string_view v) {
-      key = k, value = v;
-      return false;
-    }).ok());
+    ASSERT_TRUE(test_.store->GetSnapshot()
+                    ->Scan(family, "",
+                           [&](std::string_view k, std::string_view v) {
+                             key = k, value = v;
+                             return false;
+                           })
+                    .ok());
     storage::WriteBatch damage, repair;
     std::string damaged = value;
     damaged.back() ^= 1;

@@ -20,7 +20,8 @@ bool IsNameOf(std::string_view name, std::string_view extra) {
 
 Status NormaliseNames(std::vector<std::string>& names, size_t limit, std::string_view what) {
   for (const std::string& name : names) {
-    if (!IsUserName(name)) return InvalidArgument(std::string(what) + " must be 1 to 256 bytes of [a-z0-9._@-]");
+    if (!IsUserName(name))
+      return InvalidArgument(std::string(what) + " must be 1 to 256 bytes of [a-z0-9._@-]");
   }
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
@@ -30,12 +31,19 @@ Status NormaliseNames(std::vector<std::string>& names, size_t limit, std::string
   return absl::OkStatus();
 }
 
+std::string Joined(const std::vector<std::string>& names) {
+  std::string joined;
+  for (const std::string& name : names) joined += (joined.empty() ? "" : " ") + name;
+  return joined;
+}
+
 StatusOr<policy::AccessClass> ClassFor(const Collection& collection, std::string_view classification) {
   policy::AccessClass access_class;
   access_class.collection = collection.name;
   access_class.reader_groups = collection.reader_groups;
   access_class.reader_users = collection.reader_users;
-  access_class.classification = classification.empty() ? collection.classification : std::string(classification);
+  access_class.classification =
+      classification.empty() ? collection.classification : std::string(classification);
   return policy::Normalised(std::move(access_class));
 }
 
@@ -66,25 +74,28 @@ Status Directory::LoadFamily(const storage::Snapshot& snapshot, std::string_view
 
 Status Directory::Load() {
   const auto snapshot = rows_.GetSnapshot();
-  CLOISTER_RETURN_IF_ERROR(LoadFamily(*snapshot, kUsersFamily, [&](const std::string& key, std::string_view bytes) {
-    CLOISTER_ASSIGN_OR_RETURN(User user, ParseUser(bytes));
-    std::string name = user.name;
-    users_.insert_or_assign(std::move(name), UserEntry{key, std::move(user)});
-    return Status();
-  }));
-  CLOISTER_RETURN_IF_ERROR(LoadFamily(*snapshot, kCollectionsFamily, [&](const std::string& key, std::string_view bytes) {
-    CLOISTER_ASSIGN_OR_RETURN(Collection collection, ParseCollection(bytes));
-    std::string name = collection.name;
-    collections_.insert_or_assign(std::move(name), CollectionEntry{key, std::move(collection)});
-    return Status();
-  }));
+  CLOISTER_RETURN_IF_ERROR(
+      LoadFamily(*snapshot, kUsersFamily, [&](const std::string& key, std::string_view bytes) {
+        CLOISTER_ASSIGN_OR_RETURN(User user, ParseUser(bytes));
+        std::string name = user.name;
+        users_.insert_or_assign(std::move(name), UserEntry{key, std::move(user)});
+        return Status();
+      }));
+  CLOISTER_RETURN_IF_ERROR(
+      LoadFamily(*snapshot, kCollectionsFamily, [&](const std::string& key, std::string_view bytes) {
+        CLOISTER_ASSIGN_OR_RETURN(Collection collection, ParseCollection(bytes));
+        std::string name = collection.name;
+        collections_.insert_or_assign(std::move(name), CollectionEntry{key, std::move(collection)});
+        return Status();
+      }));
   std::map<ClassId, policy::AccessClass> classes;
-  CLOISTER_RETURN_IF_ERROR(LoadFamily(*snapshot, kClassesFamily, [&](const std::string& key, std::string_view bytes) {
-    CLOISTER_ASSIGN_OR_RETURN(ClassRow row, ParseClassRow(bytes));
-    CLOISTER_ASSIGN_OR_RETURN(const ClassId id, ClassId::FromBytes(key));
-    classes.emplace(id, std::move(row.access_class));
-    return Status();
-  }));
+  CLOISTER_RETURN_IF_ERROR(
+      LoadFamily(*snapshot, kClassesFamily, [&](const std::string& key, std::string_view bytes) {
+        CLOISTER_ASSIGN_OR_RETURN(ClassRow row, ParseClassRow(bytes));
+        CLOISTER_ASSIGN_OR_RETURN(const ClassId id, ClassId::FromBytes(key));
+        classes.emplace(id, std::move(row.access_class));
+        return Status();
+      }));
   auto state = std::make_shared<PolicyState>();
   state->classes = std::move(classes);
   state->policy_sequence = state->directory_sequence = rows_.CommitSequence();
@@ -102,15 +113,20 @@ Status Directory::PutUser(User user, std::string_view actor) {
     std::shared_lock lock(mutex_);
     const auto found = users_.find(user.name);
     if (found != users_.end() && found->second.user == user) return absl::OkStatus();
-    if (found == users_.end() && users_.size() >= kUsersMax) return ResourceExhausted("the directory is full");
+    if (found == users_.end() && users_.size() >= kUsersMax)
+      return ResourceExhausted("the directory is full");
     row_key = found == users_.end() ? crypto::RandomBytes(kIdBytes) : found->second.row_key;
   }
   storage::WriteBatch batch;
   CLOISTER_RETURN_IF_ERROR(rows_.PutOwn(batch, kUsersFamily, row_key, Serialise(user)));
-  Event event{.row_key = {}, .name = "directory.changed", .actor = std::string(actor), .fields = {}, .subjects = {}};
-  event.fields = {{"change", "user.put"}, {"groups", std::to_string(user.groups.size())},
+  Event event;
+  event.name = "directory.changed";
+  event.actor = std::string(actor);
+  event.fields = {{"change", "user.put"},
+                  {"groups", std::to_string(user.groups.size())},
                   {"sequence", std::to_string(rows_.NextSequence())}};
-  event.subjects = {user.name};  // The log shows a pseudonym.
+  event.user = user.name;
+  event.user_details = "groups: " + Joined(user.groups) + "; roles: " + Joined(user.roles);
   CLOISTER_RETURN_IF_ERROR(rows_.Commit(std::move(batch), {event}));
   std::unique_lock lock(mutex_);
   std::string name = user.name;
@@ -130,9 +146,12 @@ StatusOr<bool> Directory::DeleteUser(std::string_view name, std::string_view act
     if (found == users_.end()) return false;
     batch.Delete(kUsersFamily, found->second.row_key);
   }
-  Event event{.row_key = {}, .name = "directory.changed", .actor = std::string(actor), .fields = {}, .subjects = {}};
+  Event event;
+  event.name = "directory.changed";
+  event.actor = std::string(actor);
   event.fields = {{"change", "user.deleted"}, {"sequence", std::to_string(rows_.NextSequence())}};
-  event.subjects = {std::string(name)};
+  event.user = std::string(name);
+  event.user_details = "removed from the directory";
   CLOISTER_RETURN_IF_ERROR(rows_.Commit(std::move(batch), {event}));
   std::unique_lock lock(mutex_);
   users_.erase(users_.find(name));
@@ -172,10 +191,13 @@ StatusOr<bool> Directory::PutCollection(Collection collection, std::string_view 
     if (access_class.collection != collection.name) continue;
     access_class.reader_groups = collection.reader_groups;
     access_class.reader_users = collection.reader_users;
-    CLOISTER_RETURN_IF_ERROR(rows_.PutOwn(batch, kClassesFamily, id.bytes(), Serialise(ClassRow{sequence, access_class})));
+    CLOISTER_RETURN_IF_ERROR(
+        rows_.PutOwn(batch, kClassesFamily, id.bytes(), Serialise(ClassRow{sequence, access_class})));
     ++changed;
   }
-  Event event{.row_key = {}, .name = "policy.changed", .actor = std::string(actor), .fields = {}, .subjects = {}};
+  Event event;
+  event.name = "policy.changed";
+  event.actor = std::string(actor);
   event.fields = {{"change", created ? "collection.created" : "collection.readers"},
                   {"collection_id", HexEncode(row_key)},
                   {"classes", std::to_string(changed)},
@@ -224,7 +246,8 @@ StatusOr<Directory::ClassOf> Directory::FindOrAddClass(std::string_view collecti
   }
   if (state->classes.size() >= kClassesMax) return ResourceExhausted("there are too many access classes");
   ClassOf class_of{crypto::RandomId<ClassId>(), ClassRow{rows_.NextSequence(), std::move(wanted)}};
-  CLOISTER_RETURN_IF_ERROR(rows_.PutOwn(batch, kClassesFamily, class_of.id.bytes(), Serialise(*class_of.added)));
+  CLOISTER_RETURN_IF_ERROR(
+      rows_.PutOwn(batch, kClassesFamily, class_of.id.bytes(), Serialise(*class_of.added)));
   return class_of;
 }
 
@@ -251,7 +274,8 @@ std::shared_ptr<const PolicyState> Directory::CurrentPolicy() const {
   return policy_;
 }
 
-StatusOr<policy::Principal> Directory::ResolveAt(const storage::Snapshot& snapshot, policy::Principal principal) const {
+StatusOr<policy::Principal> Directory::ResolveAt(const storage::Snapshot& snapshot,
+                                                 policy::Principal principal) const {
   principal.groups.clear();
   std::string row_key;
   {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Users with their groups, collections with their readers, and the access classes that follow from them: sealed
-// rows, held in memory for decisions. Does not authenticate anybody and does not decide; see policy/decision.h.
+// Users with their groups, collections with their readers, and the access classes that follow from them:
+// sealed rows, held in memory for decisions. Does not authenticate anybody and does not decide; see
+// policy/decision.h.
 #pragma once
 
 #include <cstdint>
@@ -54,9 +55,9 @@ class Directory {
   size_t ClassCount() const;
   size_t UnreadableRows() const { return unreadable_; }
 
-  // The class of documents in `collection` with `classification` (empty: the collection's), made in `batch` when it
-  // is new. Hold rows.write_mutex(), and call ClassCommitted() once the batch is durable.
-  // Errors: kNotFound (no such collection), kResourceExhausted (kClassesMax), kInvalidArgument.
+  // The class of documents in `collection` with `classification` (empty: the collection's), made in `batch`
+  // when it is new. Hold rows.write_mutex(), and call ClassCommitted() once the batch is durable. Errors:
+  // kNotFound (no such collection), kResourceExhausted (kClassesMax), kInvalidArgument.
   struct ClassOf {
     ClassId id;
     std::optional<ClassRow> added;

@@ -63,10 +63,13 @@ TEST_F(DirectoryTest, RefusesBadNames) {
                                   std::string(257, 'a'), std::string("a\0b", 3)}) {
     EXPECT_EQ(directory().PutUser({name, {}, {}}, "gateway").code(), StatusCode::kInvalidArgument);
     EXPECT_EQ(directory().PutUser({"ok", {name}, {}}, "gateway").code(), StatusCode::kInvalidArgument);
-    EXPECT_EQ(directory().PutCollection({name, {}, {}, "", false}, "gateway").status().code(), StatusCode::kInvalidArgument);
-    EXPECT_EQ(directory().PutCollection({"ok", {name}, {}, "", false}, "gateway").status().code(), StatusCode::kInvalidArgument);
+    EXPECT_EQ(directory().PutCollection({name, {}, {}, "", false}, "gateway").status().code(),
+              StatusCode::kInvalidArgument);
+    EXPECT_EQ(directory().PutCollection({"ok", {name}, {}, "", false}, "gateway").status().code(),
+              StatusCode::kInvalidArgument);
   }
-  EXPECT_EQ(directory().PutCollection({"a@b", {}, {}, "", false}, "gateway").status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(directory().PutCollection({"a@b", {}, {}, "", false}, "gateway").status().code(),
+            StatusCode::kInvalidArgument);
   EXPECT_TRUE(directory().PutUser({"a@b.example", {}, {}}, "gateway").ok());
   std::vector<std::string> groups;
   for (size_t i = 0; i <= policy::kPrincipalGroupsMax; ++i) groups.push_back("g" + std::to_string(i));
@@ -78,7 +81,8 @@ TEST_F(DirectoryTest, ResolvesGroupsFromItsOwnRowsOnly) {
   auto principal = test_.PrincipalOf("a.weber");
   principal.groups = {"directors"};
   EXPECT_EQ(directory().Resolve(principal)->groups, std::vector<std::string>{"nurses"});
-  EXPECT_EQ(directory().ResolveAt(*test_.corpus->rows().GetSnapshot(), principal)->groups, std::vector<std::string>{"nurses"});
+  EXPECT_EQ(directory().ResolveAt(*test_.corpus->rows().GetSnapshot(), principal)->groups,
+            std::vector<std::string>{"nurses"});
   EXPECT_EQ(directory().Resolve(test_.PrincipalOf("nobody")).status().code(), StatusCode::kNotFound);
   const auto snapshot = test_.corpus->rows().GetSnapshot();
   EXPECT_TRUE(*directory().DeleteUser("a.weber", "gateway"));
@@ -89,17 +93,21 @@ TEST_F(DirectoryTest, ResolvesGroupsFromItsOwnRowsOnly) {
 TEST_F(DirectoryTest, AFailedWriteChangesNothing) {
   test_.AddUser("a.weber", {"nurses"});
   test_.store->FailWrites(ResourceExhausted("disk full"));
-  EXPECT_EQ(directory().PutUser({"a.weber", {"directors"}, {}}, "gateway").code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(directory().PutUser({"a.weber", {"directors"}, {}}, "gateway").code(),
+            StatusCode::kResourceExhausted);
   EXPECT_EQ(directory().Resolve(test_.PrincipalOf("a.weber"))->groups, std::vector<std::string>{"nurses"});
   EXPECT_EQ(directory().DeleteUser("a.weber", "gateway").status().code(), StatusCode::kUnavailable);
   EXPECT_EQ(directory().ListUsers().size(), 1u);
-  EXPECT_EQ(directory().PutCollection({"ward", {}, {}, "", false}, "gateway").status().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(directory().PutCollection({"ward", {}, {}, "", false}, "gateway").status().code(),
+            StatusCode::kUnavailable);
   EXPECT_FALSE(directory().FindCollection("ward"));
 }
 
 TEST_F(DirectoryTest, UndeliveredEventsAreBounded) {
   Rows& rows = test_.corpus->rows();
-  const std::vector<Event> many(kEventsPendingMax, Event{{}, "policy.changed", "gateway", {}, {}});
+  Event event;
+  event.name = "policy.changed";
+  const std::vector<Event> many(kEventsPendingMax, event);
   std::lock_guard writing(rows.write_mutex());
   EXPECT_TRUE(rows.Commit({}, many).ok());
   EXPECT_EQ(rows.Commit({}, {many[0]}).code(), StatusCode::kResourceExhausted);

@@ -24,14 +24,12 @@ std::string SourceKey(std::string_view collection, std::string_view source) {
   return key;
 }
 
-uint32_t RowsFor(uint64_t count, uint64_t per_row) { return static_cast<uint32_t>((count + per_row - 1) / per_row); }
-
 // Everything that was put, save the vectors: the same text embedded twice may differ in the last bit.
 std::string ContentDigest(const NewDocument& document, const DocumentInfo& info) {
   ByteWriter out;
-  for (const std::string* s : {&info.collection, &info.source, &info.media_type, &info.title, &info.owner, &info.language,
-                               &info.effective_from, &info.effective_to, &info.superseded_by, &info.embedder_sha256,
-                               &info.original_sha256, &document.classification}) {
+  for (const std::string* s : {&info.collection, &info.source, &info.media_type, &info.title, &info.owner,
+                               &info.language, &info.effective_from, &info.effective_to, &info.superseded_by,
+                               &info.embedder_sha256, &info.original_sha256, &document.classification}) {
     out.String(*s);
   }
   out.U32(static_cast<uint32_t>(info.subjects.size()));
@@ -77,7 +75,10 @@ DocumentInfo Describe(const NewDocument& document, bool no_sentence_vectors) {
 }
 
 Event DocumentEvent(std::string_view name, std::string_view actor, const DocumentInfo& info) {
-  Event event{.row_key = {}, .name = std::string(name), .actor = std::string(actor), .fields = {}, .subjects = info.subjects};
+  Event event;
+  event.name = std::string(name);
+  event.actor = std::string(actor);
+  event.subjects = info.subjects;
   event.fields = {{"document", info.document.hex()},
                   {"version", info.version.hex()},
                   {"class", info.access_class.hex()},
@@ -88,13 +89,8 @@ Event DocumentEvent(std::string_view name, std::string_view actor, const Documen
 
 }  // namespace
 
-std::string IndexedText(std::string_view title, const Chunk& chunk, std::string_view text) {
-  std::string out(title);
-  for (const std::string& heading : chunk.section) out.append("\n").append(heading);
-  return out.append("\n").append(text);
-}
-
-StatusOr<std::unique_ptr<DocumentStore>> DocumentStore::Open(Rows& rows, Directory& directory, const Clock& clock) {
+StatusOr<std::unique_ptr<DocumentStore>> DocumentStore::Open(Rows& rows, Directory& directory,
+                                                             const Clock& clock) {
   std::unique_ptr<DocumentStore> store(new DocumentStore(rows, directory, clock));
   CLOISTER_RETURN_IF_ERROR(store->Load());
   return store;
@@ -161,8 +157,9 @@ StatusOr<storage::DataKey> DocumentStore::TakeKey() {
 }
 
 StatusOr<storage::DataKey> DocumentStore::KeyOf(const DocumentInfo& info) const {
-  CLOISTER_ASSIGN_OR_RETURN(const std::string record,
-                            rows_.GetSnapshot()->Get(kDocumentsFamily, VersionKey(info.document, info.version)));
+  CLOISTER_ASSIGN_OR_RETURN(
+      const std::string record,
+      rows_.GetSnapshot()->Get(kDocumentsFamily, VersionKey(info.document, info.version)));
   CLOISTER_ASSIGN_OR_RETURN(const KeyId id, storage::RecordKeyId(record));
   return rows_.keys().GetKey(id);
 }
@@ -171,8 +168,10 @@ Status DocumentStore::CheckEmbedder(const DocumentInfo& info, const DocumentInfo
   if (info.dimension == 0) return absl::OkStatus();
   std::shared_lock lock(mutex_);
   const size_t others = embedded_ - (replaced != nullptr && replaced->dimension != 0 ? 1 : 0);
-  if (others == 0 || (embedder_sha256_ == info.embedder_sha256 && dimension_ == info.dimension)) return absl::OkStatus();
-  return FailedPrecondition("the documents that are there were embedded by another model; vectors do not mix");
+  if (others == 0 || (embedder_sha256_ == info.embedder_sha256 && dimension_ == info.dimension))
+    return absl::OkStatus();
+  return FailedPrecondition(
+      "the documents that are there were embedded by another model; vectors do not mix");
 }
 
 StatusOr<DocumentStore::PutResult> DocumentStore::Put(const NewDocument& document, std::string_view actor) {
@@ -187,7 +186,8 @@ StatusOr<DocumentStore::PutResult> DocumentStore::Put(const NewDocument& documen
   CLOISTER_ASSIGN_OR_RETURN(const auto class_of,
                             directory_.FindOrAddClass(document.collection, document.classification, batch));
   info.access_class = class_of.id;
-  if (replaced && replaced->content_sha256 == info.content_sha256 && replaced->access_class == info.access_class) {
+  if (replaced && replaced->content_sha256 == info.content_sha256 &&
+      replaced->access_class == info.access_class) {
     std::shared_lock lock(mutex_);
     if (!unreadable_.contains(replaced->document)) return PutResult{replaced, std::nullopt, true};
   }
@@ -222,8 +222,9 @@ StatusOr<DocumentStore::PutResult> DocumentStore::Put(const NewDocument& documen
   return result;
 }
 
-Status DocumentStore::WriteContent(storage::WriteBatch& batch, const storage::DataKey& key, const DocumentInfo& info,
-                                   const NewDocument& document, const std::vector<Chunk>& chunks) {
+Status DocumentStore::WriteContent(storage::WriteBatch& batch, const storage::DataKey& key,
+                                   const DocumentInfo& info, const NewDocument& document,
+                                   const std::vector<Chunk>& chunks) {
   const auto put = [&](std::string_view family, const std::string& row_key, std::string_view plaintext) {
     return rows_.Put(batch, family, row_key, key, plaintext);
   };
@@ -232,10 +233,12 @@ Status DocumentStore::WriteContent(storage::WriteBatch& batch, const storage::Da
   CLOISTER_RETURN_IF_ERROR(put(kDocumentsFamily, version, Serialise(info)));
   CLOISTER_RETURN_IF_ERROR(put(kOriginalsFamily, version, document.original));
   for (uint32_t i = 0; i < RowsFor(document.text.size(), kTextRowBytes); ++i) {
-    CLOISTER_RETURN_IF_ERROR(put(kTextFamily, part(i), std::string_view(document.text).substr(i * kTextRowBytes, kTextRowBytes)));
+    CLOISTER_RETURN_IF_ERROR(
+        put(kTextFamily, part(i), std::string_view(document.text).substr(i * kTextRowBytes, kTextRowBytes)));
   }
   for (uint32_t i = 0; i < RowsFor(chunks.size(), kChunksPerRow); ++i) {
-    const size_t first = size_t{i} * kChunksPerRow, count = std::min<size_t>(kChunksPerRow, chunks.size() - first);
+    const size_t first = size_t{i} * kChunksPerRow,
+                 count = std::min<size_t>(kChunksPerRow, chunks.size() - first);
     CLOISTER_RETURN_IF_ERROR(put(kChunksFamily, part(i), SerialiseChunks(chunks.data() + first, count)));
     if (info.dimension == 0) continue;
     VectorRow row{info.dimension, std::vector<uint32_t>(count, 1), {}};
@@ -271,8 +274,8 @@ void DocumentStore::DeleteRows(storage::WriteBatch& batch, const DocumentInfo& i
   if (info.sentence_vectors) parts(kSentenceVectorsFamily, RowsFor(info.chunks, kChunksPerSentenceRow));
 }
 
-StatusOr<std::optional<DocumentId>> DocumentStore::Delete(std::string_view collection, std::string_view source,
-                                                          std::string_view actor) {
+StatusOr<std::optional<DocumentId>> DocumentStore::Delete(std::string_view collection,
+                                                          std::string_view source, std::string_view actor) {
   std::lock_guard writing(rows_.write_mutex());
   const auto info = FindSource(collection, source);
   if (!info) return std::optional<DocumentId>();
@@ -321,99 +324,6 @@ size_t DocumentStore::UnreadableDocuments() const {
 void DocumentStore::MarkUnreadable(const DocumentId& document) const {
   std::unique_lock lock(mutex_);
   unreadable_.insert(document);
-}
-
-StatusOr<DocumentInfo> DocumentStore::InfoAt(const storage::Snapshot& snapshot, const DocumentId& document,
-                                             const VersionId& version) const {
-  CLOISTER_ASSIGN_OR_RETURN(const std::string bytes,
-                            rows_.Get(snapshot, kDocumentsFamily, VersionKey(document, version)));
-  CLOISTER_ASSIGN_OR_RETURN(DocumentInfo info, ParseDocumentInfo(bytes));
-  if (info.document != document || info.version != version) return DataLoss("a document row names another document");
-  return info;
-}
-
-namespace {
-
-// A part that the document row promises and that is not there is lost, not absent.
-Status LostIfAbsent(const Status& status) {
-  return status.code() == StatusCode::kNotFound ? DataLoss("a part of a document is missing") : status;
-}
-
-}  // namespace
-
-StatusOr<std::string> DocumentStore::TextAt(const storage::Snapshot& snapshot, const DocumentInfo& info, uint64_t start,
-                                            uint64_t end) const {
-  if (start > end || end > info.text_bytes) return DataLoss("a range lies outside its document's text");
-  std::string text;
-  for (uint64_t row = start / kTextRowBytes; row * kTextRowBytes < end; ++row) {
-    const auto part = rows_.Get(snapshot, kTextFamily, PartKey(info.document, info.version, static_cast<uint32_t>(row)));
-    if (!part.ok()) return LostIfAbsent(part.status());
-    const uint64_t base = row * kTextRowBytes;
-    const uint64_t from = std::max(start, base) - base, to = std::min<uint64_t>(end - base, kTextRowBytes);
-    if (to > part->size()) return DataLoss("a text row is shorter than its document says");
-    text.append(*part, from, to - from);
-  }
-  return text;
-}
-
-StatusOr<std::string> DocumentStore::OriginalAt(const storage::Snapshot& snapshot, const DocumentInfo& info) const {
-  auto original = rows_.Get(snapshot, kOriginalsFamily, VersionKey(info.document, info.version));
-  if (!original.ok()) return LostIfAbsent(original.status());
-  return original;
-}
-
-StatusOr<ChunkContent> DocumentStore::ChunkAt(const storage::Snapshot& snapshot, const DocumentInfo& info,
-                                              uint32_t chunk) const {
-  if (chunk >= info.chunks) return DataLoss("a chunk number lies outside its document");
-  const auto table =
-      rows_.Get(snapshot, kChunksFamily, PartKey(info.document, info.version, chunk / kChunksPerRow));
-  if (!table.ok()) return LostIfAbsent(table.status());
-  CLOISTER_ASSIGN_OR_RETURN(std::vector<Chunk> chunks, ParseChunks(*table));
-  if (chunk % kChunksPerRow >= chunks.size()) return DataLoss("a chunk row is shorter than its document says");
-  ChunkContent content;
-  content.chunk = std::move(chunks[chunk % kChunksPerRow]);
-  CLOISTER_ASSIGN_OR_RETURN(content.text, TextAt(snapshot, info, content.chunk.start, content.chunk.end));
-  if (!info.sentence_vectors) return content;
-  const auto bytes = rows_.Get(snapshot, kSentenceVectorsFamily,
-                               PartKey(info.document, info.version, chunk / kChunksPerSentenceRow));
-  if (!bytes.ok()) return LostIfAbsent(bytes.status());
-  CLOISTER_ASSIGN_OR_RETURN(const VectorRow row, ParseVectorRow(*bytes));
-  const size_t at = chunk % kChunksPerSentenceRow;
-  if (row.dimension != info.dimension || at >= row.counts.size()) return DataLoss("a row of sentence vectors is malformed");
-  size_t first = 0;
-  for (size_t i = 0; i < at; ++i) first += row.counts[i];
-  if (row.counts[at] != 0 && row.counts[at] != 2 * content.chunk.sentences.size()) {
-    return DataLoss("a row of sentence vectors does not match its chunk");
-  }
-  const auto begin = row.floats.begin() + static_cast<ptrdiff_t>(first * row.dimension);
-  content.sentence_vectors.assign(begin, begin + static_cast<ptrdiff_t>(size_t{row.counts[at]} * row.dimension));
-  return content;
-}
-
-StatusOr<DocumentStore::ForIndex> DocumentStore::ReadForIndex(const storage::Snapshot& snapshot,
-                                                              const DocumentInfo& info) const {
-  ForIndex out;
-  CLOISTER_ASSIGN_OR_RETURN(const std::string text, TextAt(snapshot, info, 0, info.text_bytes));
-  for (uint32_t row = 0; row < RowsFor(info.chunks, kChunksPerRow); ++row) {
-    const std::string key = PartKey(info.document, info.version, row);
-    const auto table = rows_.Get(snapshot, kChunksFamily, key);
-    if (!table.ok()) return LostIfAbsent(table.status());
-    CLOISTER_ASSIGN_OR_RETURN(const auto chunks, ParseChunks(*table));
-    for (const Chunk& chunk : chunks) {
-      if (chunk.start > chunk.end || chunk.end > text.size()) return DataLoss("a chunk lies outside its text");
-      const std::string_view own = std::string_view(text).substr(chunk.start, chunk.end - chunk.start);
-      out.chunks.push_back({IndexedText(info.title, chunk, own), static_cast<uint32_t>(chunk.sentences.size())});
-    }
-    if (info.dimension == 0) continue;
-    const auto bytes = rows_.Get(snapshot, kVectorsFamily, key);
-    if (!bytes.ok()) return LostIfAbsent(bytes.status());
-    CLOISTER_ASSIGN_OR_RETURN(const VectorRow vectors, ParseVectorRow(*bytes));
-    out.vectors.insert(out.vectors.end(), vectors.floats.begin(), vectors.floats.end());
-  }
-  if (out.chunks.size() != info.chunks || out.vectors.size() != size_t{info.chunks} * info.dimension) {
-    return DataLoss("a document's rows do not match what it says of itself");
-  }
-  return out;
 }
 
 }  // namespace cloister::retrieval

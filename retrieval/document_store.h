@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The truth about documents: sealed rows under each document's own key, written whole or not at all. Does not search
-// and does not decide who may read; see index.h and releaser.h.
-// SPEC: docs/formats/documents.md
+// The truth about documents: sealed rows under each document's own key, written whole or not at all. Does not
+// search and does not decide who may read; see index.h and releaser.h. SPEC: docs/formats/documents.md
 #pragma once
 
 #include <cstdint>
@@ -27,14 +26,15 @@ namespace cloister::retrieval {
 constexpr size_t kTextBytesMax = 32 * 1024 * 1024;
 constexpr size_t kOriginalBytesMax = 32 * 1024 * 1024;
 constexpr size_t kSourceBytesMax = 4096;
-constexpr size_t kMetadataBytesMax = 1024;    // Of a title, owner, media type or language.
-constexpr size_t kSubjectsMax = 256;          // What one audit record can name.
+constexpr size_t kMetadataBytesMax = 1024;  // Of a title, owner, media type or language.
+constexpr size_t kSubjectsMax = 256;        // What one audit record can name.
 constexpr size_t kChunksPerDocumentMax = 65'536;
 constexpr size_t kSentencesPerChunkMax = 4'096;
 constexpr size_t kBoxesPerSentenceMax = 1'024;
 constexpr size_t kSectionDepthMax = 32;
 constexpr uint32_t kDimensionMax = 4'096;
-constexpr uint32_t kDocumentKeysAhead = 64;   // Keys made durable at once, so that most documents need no call.
+constexpr uint32_t kDocumentKeysAhead =
+    64;  // Keys made durable at once, so that most documents need no call.
 
 struct NewChunk {
   Chunk chunk;                          // Its id is chosen by Put.
@@ -74,8 +74,8 @@ class DocumentStore {
     std::optional<DocumentId> replaced;  // The document it is a new version of.
     bool unchanged = false;              // Nothing was written: the same content was there.
   };
-  // Durable when it returns. Replaces the current version of the same collection and source in the same batch.
-  // Errors: kInvalidArgument (a limit, a range, a name, a date), kNotFound (no such collection),
+  // Durable when it returns. Replaces the current version of the same collection and source in the same
+  // batch. Errors: kInvalidArgument (a limit, a range, a name, a date), kNotFound (no such collection),
   // kFailedPrecondition (vectors of another embedder than the documents that are there), kResourceExhausted
   // (disk full), kUnavailable.
   StatusOr<PutResult> Put(const NewDocument& document, std::string_view actor);
@@ -94,7 +94,8 @@ class DocumentStore {
   // From the rows of one snapshot. Errors: kNotFound (no such version any more), kDataLoss, kUnavailable.
   StatusOr<DocumentInfo> InfoAt(const storage::Snapshot& snapshot, const DocumentId& document,
                                 const VersionId& version) const;
-  StatusOr<ChunkContent> ChunkAt(const storage::Snapshot& snapshot, const DocumentInfo& info, uint32_t chunk) const;
+  StatusOr<ChunkContent> ChunkAt(const storage::Snapshot& snapshot, const DocumentInfo& info,
+                                 uint32_t chunk) const;
   StatusOr<std::string> TextAt(const storage::Snapshot& snapshot, const DocumentInfo& info, uint64_t start,
                                uint64_t end) const;
   StatusOr<std::string> OriginalAt(const storage::Snapshot& snapshot, const DocumentInfo& info) const;

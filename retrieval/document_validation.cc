@@ -18,7 +18,8 @@ Status CheckText(std::string_view text, size_t bytes_max, std::string_view what)
 
 // Whether a range can begin or end at `offset` without cutting a character in two.
 bool IsBoundary(std::string_view text, uint64_t offset) {
-  return offset == text.size() || (offset < text.size() && (static_cast<unsigned char>(text[offset]) & 0xC0) != 0x80);
+  return offset == text.size() ||
+         (offset < text.size() && (static_cast<unsigned char>(text[offset]) & 0xC0) != 0x80);
 }
 
 Status CheckRange(std::string_view text, uint64_t start, uint64_t end, std::string_view what) {
@@ -57,16 +58,19 @@ Status CheckSentence(std::string_view text, const Chunk& chunk, const Sentence& 
 Status CheckChunk(std::string_view text, const NewChunk& added, size_t dimension) {
   const Chunk& chunk = added.chunk;
   CLOISTER_RETURN_IF_ERROR(CheckRange(text, chunk.start, chunk.end, "a chunk"));
-  if (chunk.sentences.size() > kSentencesPerChunkMax) return InvalidArgument("a chunk has too many sentences");
+  if (chunk.sentences.size() > kSentencesPerChunkMax)
+    return InvalidArgument("a chunk has too many sentences");
   if (chunk.section.size() > kSectionDepthMax) return InvalidArgument("a chunk's section is nested too deep");
   for (const std::string& heading : chunk.section) {
     CLOISTER_RETURN_IF_ERROR(CheckText(heading, kMetadataBytesMax, "a section heading"));
   }
-  for (const Sentence& sentence : chunk.sentences) CLOISTER_RETURN_IF_ERROR(CheckSentence(text, chunk, sentence));
+  for (const Sentence& sentence : chunk.sentences)
+    CLOISTER_RETURN_IF_ERROR(CheckSentence(text, chunk, sentence));
   CLOISTER_RETURN_IF_ERROR(CheckVector(added.vector, dimension, "a chunk's vector"));
   if (added.sentence_vectors.empty()) return absl::OkStatus();
   if (dimension == 0) return InvalidArgument("a chunk has sentence vectors and no vector of its own");
-  return CheckVector(added.sentence_vectors, chunk.sentences.size() * 2 * dimension, "a chunk's sentence vectors");
+  return CheckVector(added.sentence_vectors, chunk.sentences.size() * 2 * dimension,
+                     "a chunk's sentence vectors");
 }
 
 }  // namespace
@@ -117,10 +121,12 @@ Status Validate(const NewDocument& document) {
     return InvalidArgument("the original has more than " + std::to_string(kOriginalBytesMax) + " bytes");
   }
   CLOISTER_RETURN_IF_ERROR(CheckText(document.text, kTextBytesMax, "the text"));
-  if (document.chunks.size() > kChunksPerDocumentMax) return InvalidArgument("a document has too many chunks");
+  if (document.chunks.size() > kChunksPerDocumentMax)
+    return InvalidArgument("a document has too many chunks");
   const size_t dimension = document.chunks.empty() ? 0 : document.chunks.front().vector.size();
   if (dimension > kDimensionMax) return InvalidArgument("a vector has too many dimensions");
-  for (const NewChunk& chunk : document.chunks) CLOISTER_RETURN_IF_ERROR(CheckChunk(document.text, chunk, dimension));
+  for (const NewChunk& chunk : document.chunks)
+    CLOISTER_RETURN_IF_ERROR(CheckChunk(document.text, chunk, dimension));
   return absl::OkStatus();
 }
 

@@ -7,8 +7,8 @@
 namespace cloister::retrieval {
 namespace {
 
-// Maps [least, most] to [0, 1]. A side on which all candidates are equal tells nothing about their order; it counts
-// for all of them when it found them and for none when it did not.
+// Maps [least, most] to [0, 1]. A side on which all candidates are equal tells nothing about their order; it
+// counts for all of them when it found them and for none when it did not.
 class Scale {
  public:
   void See(float value) { least_ = std::min(least_, value), most_ = std::max(most_, value); }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fusion of lexical and dense scores: each side's candidates are joined, both scores of every one of them are exact,
-// each side is scaled to [0, 1] over the union, and the weighted sum ranks. Does not know documents or permissions.
+// Fusion of lexical and dense scores: each side's candidates are joined, both scores of every one of them are
+// exact, each side is scaled to [0, 1] over the union, and the weighted sum ranks. Does not know documents or
+// permissions.
 #pragma once
 
 #include <cstddef>
@@ -22,8 +23,8 @@ struct FusedHit {
   float dense = 0;     // Inner product.
 };
 
-// `lexical` and `dense` are the best of each side, best first. `lexical_of` and `dense_of` give the exact score of a
-// chunk that only the other side found. Best first, ties by ordinal, at most `k`. Pure.
+// `lexical` and `dense` are the best of each side, best first. `lexical_of` and `dense_of` give the exact
+// score of a chunk that only the other side found. Best first, ties by ordinal, at most `k`. Pure.
 std::vector<FusedHit> Fuse(const std::vector<Scored>& lexical, const std::vector<Scored>& dense,
                            const std::function<float(uint32_t)>& lexical_of,
                            const std::function<float(uint32_t)>& dense_of, double lexical_weight, size_t k);

@@ -85,13 +85,15 @@ IndexSlice Index::Extract(const std::vector<DocumentId>& ids) const {
   lexical_.ForEachTerm([&](const std::string& term, const std::vector<Posting>& list) {
     std::vector<Posting> kept;
     for (const Posting& posting : list) {
-      if (new_ordinal[posting.chunk] != kAbsent) kept.push_back({new_ordinal[posting.chunk], posting.frequency});
+      if (new_ordinal[posting.chunk] != kAbsent)
+        kept.push_back({new_ordinal[posting.chunk], posting.frequency});
     }
     if (kept.empty()) return;
     std::sort(kept.begin(), kept.end(), [](const Posting& a, const Posting& b) { return a.chunk < b.chunk; });
     slice.postings.emplace_back(term, std::move(kept));
   });
-  std::sort(slice.postings.begin(), slice.postings.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::sort(slice.postings.begin(), slice.postings.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
   return slice;
 }
 
@@ -103,12 +105,15 @@ ChunkSet Index::ChunksOfClass(const ClassId& access_class) const {
 ChunkSet Index::ChunksOfDocument(const DocumentId& document) const {
   ChunkSet chunks;
   const auto found = documents_.find(document);
-  if (found != documents_.end()) chunks.addRange(found->second.first, uint64_t{found->second.first} + found->second.count);
+  if (found != documents_.end())
+    chunks.addRange(found->second.first, uint64_t{found->second.first} + found->second.count);
   return chunks;
 }
 
-StatusOr<std::vector<FusedHit>> Index::Search(const Question& question, const ChunkSet& permitted, size_t k) const {
-  const bool dense_wanted = question.mode != SearchMode::kLexical && !question.vector.empty() && dense_.dimension() != 0;
+StatusOr<std::vector<FusedHit>> Index::Search(const Question& question, const ChunkSet& permitted,
+                                              size_t k) const {
+  const bool dense_wanted =
+      question.mode != SearchMode::kLexical && !question.vector.empty() && dense_.dimension() != 0;
   if (dense_wanted && question.vector.size() != dense_.dimension()) {
     return InvalidArgument("the question's vector has another dimension than the documents'");
   }
@@ -121,7 +126,9 @@ StatusOr<std::vector<FusedHit>> Index::Search(const Question& question, const Ch
     CLOISTER_ASSIGN_OR_RETURN(dense, dense_.Search(question.vector, permitted, depth));
   }
   const auto lexical_of = [&](uint32_t chunk) { return lexical_scores[chunk]; };
-  const auto dense_of = [&](uint32_t chunk) { return dense_wanted ? dense_.Score(question.vector.data(), chunk) : 0.0f; };
+  const auto dense_of = [&](uint32_t chunk) {
+    return dense_wanted ? dense_.Score(question.vector.data(), chunk) : 0.0f;
+  };
   const double weight = question.mode == SearchMode::kDense ? 0 : !dense_wanted ? 1 : kLexicalWeight;
   return Fuse(lexical, dense, lexical_of, dense_of, weight, k);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The searchable state in memory: vectors and postings of all current chunks, which document each belongs to, and one
-// bitmap of chunks for each access class. Derived from the truth; decides nothing and gives out no text.
+// The searchable state in memory: vectors and postings of all current chunks, which document each belongs to,
+// and one bitmap of chunks for each access class. Derived from the truth; decides nothing and gives out no
+// text.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ranking quality and speed of the index alone, over a folder in BEIR layout and, optionally, vectors made elsewhere:
-//   ranking_bench DIRECTORY QUESTIONS.jsonl QRELS.tsv [CORPUS.f32 QUESTIONS.f32 DIMENSION] [--k1 X --b X --stop 0|1]
+// Ranking quality and speed of the index alone, over a folder in BEIR layout and, optionally, vectors made
+// elsewhere:
+//   ranking_bench DIRECTORY QUESTIONS.jsonl QRELS.tsv [CORPUS.f32 QUESTIONS.f32 DIMENSION] [--k1 X --b X
+//   --stop 0|1]
 // Prints one JSON object. The whole path through the services is measured by bench/quality.
 #include <chrono>
 #include <cstdio>
@@ -36,7 +38,8 @@ struct Setup {
 
 nlohmann::json Measure(const Setup& setup) {
   const Dataset data = ReadBeir(setup.directory, setup.questions, setup.qrels);
-  const auto corpus_vectors = ReadFloats(setup.corpus_vectors), question_vectors = ReadFloats(setup.question_vectors);
+  const auto corpus_vectors = ReadFloats(setup.corpus_vectors),
+             question_vectors = ReadFloats(setup.question_vectors);
   const bool dense = setup.dimension != 0 && corpus_vectors.size() == data.documents.size() * setup.dimension;
   const auto analyzer = Analyzer::New();
   Index index(setup.parameters);
@@ -56,7 +59,8 @@ nlohmann::json Measure(const Setup& setup) {
     ids.push_back(info.document);
     CLOISTER_CHECK(index.Append(SliceOf(info, std::move(content), **analyzer), {access_class}).ok());
   }
-  nlohmann::json out = {{"documents", data.documents.size()}, {"questions", data.judgements.size()},
+  nlohmann::json out = {{"documents", data.documents.size()},
+                        {"questions", data.judgements.size()},
                         {"index_seconds", Seconds(std::chrono::steady_clock::now() - started).count()}};
   std::unordered_map<DocumentId, size_t> place;
   for (size_t i = 0; i < ids.size(); ++i) place[ids[i]] = i;
@@ -81,12 +85,15 @@ nlohmann::json Measure(const Setup& setup) {
       const auto hits = index.Search(question, all, 100);
       seconds += Seconds(std::chrono::steady_clock::now() - start).count();
       std::vector<std::string> ranked;
-      for (const FusedHit& hit : *hits) ranked.push_back(data.document_ids[place.at(index.Locate(hit.chunk).document)]);
+      for (const FusedHit& hit : *hits)
+        ranked.push_back(data.document_ids[place.at(index.Locate(hit.chunk).document)]);
       ndcg += NdcgAt(10, ranked, grades->second);
       recall += RecallAt(100, ranked, grades->second);
       ++asked;
     }
-    out[name] = {{"ndcg_at_10", ndcg / asked}, {"recall_at_100", recall / asked}, {"search_ms_mean", 1e3 * seconds / asked}};
+    out[name] = {{"ndcg_at_10", ndcg / asked},
+                 {"recall_at_100", recall / asked},
+                 {"search_ms_mean", 1e3 * seconds / asked}};
   }
   return out;
 }
@@ -109,7 +116,8 @@ int main(int argc, char** argv) {
     if (word == "--stop") setup.leave_out_function_words = value != 0;
   }
   if (plain.size() != 3 && plain.size() != 6) {
-    std::fprintf(stderr, "usage: ranking_bench DIRECTORY QUESTIONS QRELS [CORPUS.f32 QUESTIONS.f32 DIMENSION]\n");
+    std::fprintf(stderr,
+                 "usage: ranking_bench DIRECTORY QUESTIONS QRELS [CORPUS.f32 QUESTIONS.f32 DIMENSION]\n");
     return 2;
   }
   setup.directory = plain[0], setup.questions = plain[1], setup.qrels = plain[2];

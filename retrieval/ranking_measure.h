@@ -2,12 +2,11 @@
 // Measures of ranked lists against judgements, and the BEIR layout they come in. For tests and benchmarks.
 #pragma once
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -21,7 +20,8 @@ struct Dataset {
 };
 
 // `questions` and `judgements` are file names in `directory`. Empty when the folder is absent.
-inline Dataset ReadBeir(const std::string& directory, const std::string& questions, const std::string& judgements) {
+inline Dataset ReadBeir(const std::string& directory, const std::string& questions,
+                        const std::string& judgements) {
   Dataset dataset;
   std::string line;
   for (std::ifstream file(directory + "/corpus.jsonl"); std::getline(file, line);) {
@@ -45,8 +45,10 @@ inline Dataset ReadBeir(const std::string& directory, const std::string& questio
   return dataset;
 }
 
-// Normalised discounted cumulative gain of the first `depth`, with linear gains, as trec_eval and BEIR count it.
-inline double NdcgAt(size_t depth, const std::vector<std::string>& ranked, const std::map<std::string, int>& grades) {
+// Normalised discounted cumulative gain of the first `depth`, with linear gains, as trec_eval and BEIR count
+// it.
+inline double NdcgAt(size_t depth, const std::vector<std::string>& ranked,
+                     const std::map<std::string, int>& grades) {
   double gain = 0, ideal = 0;
   for (size_t i = 0; i < std::min(depth, ranked.size()); ++i) {
     const auto found = grades.find(ranked[i]);
@@ -55,11 +57,13 @@ inline double NdcgAt(size_t depth, const std::vector<std::string>& ranked, const
   std::vector<int> sorted;
   for (const auto& [document, grade] : grades) sorted.push_back(grade);
   std::sort(sorted.rbegin(), sorted.rend());
-  for (size_t i = 0; i < std::min(depth, sorted.size()); ++i) ideal += sorted[i] / std::log2(static_cast<double>(i) + 2);
+  for (size_t i = 0; i < std::min(depth, sorted.size()); ++i)
+    ideal += sorted[i] / std::log2(static_cast<double>(i) + 2);
   return ideal > 0 ? gain / ideal : 0;
 }
 
-inline double RecallAt(size_t depth, const std::vector<std::string>& ranked, const std::map<std::string, int>& grades) {
+inline double RecallAt(size_t depth, const std::vector<std::string>& ranked,
+                       const std::map<std::string, int>& grades) {
   size_t relevant = 0, found = 0;
   for (const auto& [document, grade] : grades) {
     if (grade <= 0) continue;

@@ -18,7 +18,8 @@ namespace {
 // A slice with one document of as many chunks as there are lists of terms.
 IndexSlice SliceOfTerms(const std::vector<std::vector<std::string>>& chunks) {
   IndexSlice slice;
-  slice.documents.push_back({crypto::RandomId<DocumentId>(), crypto::RandomId<VersionId>(), 1, static_cast<uint32_t>(chunks.size())});
+  slice.documents.push_back({crypto::RandomId<DocumentId>(), crypto::RandomId<VersionId>(), 1,
+                             static_cast<uint32_t>(chunks.size())});
   std::map<std::string, std::vector<Posting>> postings;
   for (uint32_t i = 0; i < chunks.size(); ++i) {
     slice.lengths.push_back(static_cast<uint32_t>(chunks[i].size()));
@@ -72,14 +73,17 @@ TEST(Bm25IndexTest, SentencesScoreAsDocumentsOfTheirOwn) {
   Bm25Index index;
   index.Append(SliceOfTerms({{"dose", "insulin", "night"}, {"visit", "hours"}}));
   const auto question = index.Weigh({"dose", "insulin"});
-  EXPECT_GT(index.ScoreSentence(question, {"dose", "insulin"}), index.ScoreSentence(question, {"dose", "visit"}));
-  EXPECT_GT(index.ScoreSentence(question, {"dose"}), index.ScoreSentence(question, {"dose", "a", "b", "c", "d"}));
+  EXPECT_GT(index.ScoreSentence(question, {"dose", "insulin"}),
+            index.ScoreSentence(question, {"dose", "visit"}));
+  EXPECT_GT(index.ScoreSentence(question, {"dose"}),
+            index.ScoreSentence(question, {"dose", "a", "b", "c", "d"}));
   EXPECT_EQ(index.ScoreSentence(question, {"hours"}), 0);
 }
 
 class FaissIndexTest : public testing::TestWithParam<double> {};
 
-// At every share of permitted chunks, on both sides of the planner's border, the result is that of a plain loop.
+// At every share of permitted chunks, on both sides of the planner's border, the result is that of a plain
+// loop.
 TEST_P(FaissIndexTest, EqualsAPlainLoopInsideThePermittedSet) {
   constexpr uint32_t kCount = 3'000, kDimension = 37;  // Not a multiple of any vector width.
   FaissIndex index;
@@ -101,7 +105,8 @@ TEST_P(FaissIndexTest, EqualsAPlainLoopInsideThePermittedSet) {
       for (uint32_t d = 0; d < kDimension; ++d) sum += double{vectors[i][d]} * question[d];
       expected.push_back({i, static_cast<float>(sum)});
     }
-    std::sort(expected.begin(), expected.end(), [](const Scored& a, const Scored& b) { return a.score > b.score; });
+    std::sort(expected.begin(), expected.end(),
+              [](const Scored& a, const Scored& b) { return a.score > b.score; });
     const auto found = index.Search(question, permitted, 25);
     ASSERT_TRUE(found.ok());
     ASSERT_EQ(found->size(), std::min<size_t>(25, expected.size()));
@@ -187,7 +192,8 @@ TEST(IndexTest, ExtractAndCompactKeepWhatIsLive) {
   EXPECT_GT(index.generation(), generation);
   EXPECT_EQ(index.lexical().size(), 40u);
   EXPECT_EQ(index.Extract({documents[1], documents[3]}), before);
-  for (int i = 0; i < 40; ++i) EXPECT_EQ(found(i), i % 2 == 0 ? DocumentId() : documents[static_cast<size_t>(i)]);
+  for (int i = 0; i < 40; ++i)
+    EXPECT_EQ(found(i), i % 2 == 0 ? DocumentId() : documents[static_cast<size_t>(i)]);
 }
 
 TEST(RankingMeasureTest, AgreesWithHandComputedValues) {
@@ -200,7 +206,8 @@ TEST(RankingMeasureTest, AgreesWithHandComputedValues) {
 
 // The lexical half alone, on public questions; the whole is measured by bench/quality.
 TEST(RankingQualityTest, Bm25ReachesItsReferenceOnSciFact) {
-  const Dataset data = ReadBeir(std::string(CLOISTER_EVAL_DIR) + "/retrieval/scifact", "queries.train.jsonl", "qrels.train.tsv");
+  const Dataset data = ReadBeir(std::string(CLOISTER_EVAL_DIR) + "/retrieval/scifact", "queries.train.jsonl",
+                                "qrels.train.tsv");
   if (data.documents.empty()) GTEST_SKIP() << "the evaluation data is not here";
   const auto analyzer = *Analyzer::New();
   Index index;

@@ -82,8 +82,9 @@ std::string Serialise(const DocumentInfo& info) {
   out.Raw(info.access_class.bytes());
   out.U64(info.sequence);
   out.U64(static_cast<uint64_t>(info.put_at_ns));
-  for (const std::string* s : {&info.collection, &info.source, &info.media_type, &info.title, &info.owner, &info.language,
-                               &info.effective_from, &info.effective_to, &info.superseded_by}) {
+  for (const std::string* s :
+       {&info.collection, &info.source, &info.media_type, &info.title, &info.owner, &info.language,
+        &info.effective_from, &info.effective_to, &info.superseded_by}) {
     out.String(*s);
   }
   WriteStrings(out, info.subjects);
@@ -107,8 +108,8 @@ StatusOr<DocumentInfo> ParseDocumentInfo(std::string_view bytes) {
   info.access_class = ReadId<ClassId>(in);
   info.sequence = in.U64();
   info.put_at_ns = static_cast<int64_t>(in.U64());
-  for (std::string* s : {&info.collection, &info.source, &info.media_type, &info.title, &info.owner, &info.language,
-                         &info.effective_from, &info.effective_to, &info.superseded_by}) {
+  for (std::string* s : {&info.collection, &info.source, &info.media_type, &info.title, &info.owner,
+                         &info.language, &info.effective_from, &info.effective_to, &info.superseded_by}) {
     *s = in.String();
   }
   info.subjects = ReadStrings(in);
@@ -242,7 +243,8 @@ StatusOr<VectorRow> ParseVectorRow(std::string_view bytes) {
   row.counts.resize(in.Count(4));
   uint64_t vectors = 0;
   for (uint32_t& count : row.counts) vectors += count = in.U32();
-  // Each count is below 2^32 and there are at most as many as bytes, so the sum does not wrap; the product may.
+  // Each count is below 2^32 and there are at most as many as bytes, so the sum does not wrap; the product
+  // may.
   if (in.failed() || vectors > in.remaining() || in.remaining() != vectors * row.dimension * sizeof(float)) {
     return DataLoss("vector row: its size does not match its counts");
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rows of retrieval's database as values, and their bytes. Does not seal or store them. Pure and thread-safe.
-// Offsets are UTF-8 bytes of the stored text; boxes are points from the page's top left; pages count from 1.
-// SPEC: docs/formats/documents.md
+// The rows of retrieval's database as values, and their bytes. Does not seal or store them. Pure and
+// thread-safe. Offsets are UTF-8 bytes of the stored text; boxes are points from the page's top left; pages
+// count from 1. SPEC: docs/formats/documents.md
 #pragma once
 
 #include <cstdint>
@@ -48,14 +48,14 @@ struct DocumentInfo {
   DocumentId document;
   VersionId version;
   ClassId access_class;
-  uint64_t sequence = 0;   // Commit sequence of the batch that wrote it.
-  int64_t put_at_ns = 0;   // Unix time.
+  uint64_t sequence = 0;  // Commit sequence of the batch that wrote it.
+  int64_t put_at_ns = 0;  // Unix time.
   std::string collection, source, media_type, title, owner, language;
   std::string effective_from, effective_to;  // ISO 8601 dates or empty.
   std::string superseded_by;                 // Source in the same collection, or empty.
   std::vector<std::string> subjects;
-  std::string embedder_sha256;               // Hexadecimal; empty without vectors.
-  uint32_t dimension = 0;                    // Of all its vectors; 0: it has none.
+  std::string embedder_sha256;  // Hexadecimal; empty without vectors.
+  uint32_t dimension = 0;       // Of all its vectors; 0: it has none.
   bool sentence_vectors = false;
   uint32_t chunks = 0;
   uint64_t text_bytes = 0;
@@ -98,8 +98,8 @@ StatusOr<ClassRow> ParseClassRow(std::string_view bytes);
 std::string SerialiseChunks(const Chunk* chunks, size_t count);
 StatusOr<std::vector<Chunk>> ParseChunks(std::string_view bytes);
 
-// `counts[i]` vectors of `dimension` floats for the i-th chunk of the row, one after the other in `floats`. Chunk
-// vectors have counts of 1; sentence vectors have two for each sentence: in context, then alone.
+// `counts[i]` vectors of `dimension` floats for the i-th chunk of the row, one after the other in `floats`.
+// Chunk vectors have counts of 1; sentence vectors have two for each sentence: in context, then alone.
 struct VectorRow {
   uint32_t dimension = 0;
   std::vector<uint32_t> counts;
@@ -108,6 +108,11 @@ struct VectorRow {
 };
 std::string Serialise(const VectorRow& row);
 StatusOr<VectorRow> ParseVectorRow(std::string_view bytes);
+
+// How many rows of `per_row` hold `count`.
+constexpr uint32_t RowsFor(uint64_t count, uint64_t per_row) {
+  return static_cast<uint32_t>((count + per_row - 1) / per_row);
+}
 
 // Row keys. `part` numbers the rows of one kind of one version from 0.
 std::string VersionKey(const DocumentId& document, const VersionId& version);

@@ -62,10 +62,12 @@ std::vector<Format> Formats() {
   class_row.access_class.collection = "ward";
   class_row.access_class.reader_groups = {"nurses"};
   return {
-      {"document", Serialise(ExampleInfo()), [](std::string_view b) { return ParseDocumentInfo(b).status(); }},
+      {"document", Serialise(ExampleInfo()),
+       [](std::string_view b) { return ParseDocumentInfo(b).status(); }},
       {"chunks", SerialiseChunks(&chunk, 1), [](std::string_view b) { return ParseChunks(b).status(); }},
       {"vectors", Serialise(ExampleVectors()), [](std::string_view b) { return ParseVectorRow(b).status(); }},
-      {"user", Serialise(User{"a.weber", {"nurses"}, {"auditor"}}), [](std::string_view b) { return ParseUser(b).status(); }},
+      {"user", Serialise(User{"a.weber", {"nurses"}, {"auditor"}}),
+       [](std::string_view b) { return ParseUser(b).status(); }},
       {"collection", Serialise(Collection{"ward", {"nurses"}, {"b"}, "internal", true}),
        [](std::string_view b) { return ParseCollection(b).status(); }},
       {"class", Serialise(class_row), [](std::string_view b) { return ParseClassRow(b).status(); }},
@@ -112,7 +114,8 @@ TEST(RecordsTest, SurviveEveryChangedByte) {
         std::string bytes = format.bytes;
         bytes[at] = static_cast<char>(value);
         const Status status = format.parse(bytes);
-        EXPECT_TRUE(status.ok() || status.code() == StatusCode::kDataLoss || status.code() == StatusCode::kFailedPrecondition)
+        EXPECT_TRUE(status.ok() || status.code() == StatusCode::kDataLoss ||
+                    status.code() == StatusCode::kFailedPrecondition)
             << format.name << " at " << at;
       }
     }
@@ -131,7 +134,8 @@ TEST(RecordsTest, DocumentedExamplesHold) {
   EXPECT_EQ(HexEncode(HexExample("documents.md", "document")), HexEncode(Serialise(ExampleInfo())));
   EXPECT_EQ(HexEncode(HexExample("documents.md", "chunks")), HexEncode(SerialiseChunks(&chunk, 1)));
   EXPECT_EQ(HexEncode(HexExample("documents.md", "vectors")), HexEncode(Serialise(ExampleVectors())));
-  EXPECT_EQ(HexEncode(HexExample("documents.md", "user")), HexEncode(Serialise(User{"a.weber", {"nurses"}, {"auditor"}})));
+  EXPECT_EQ(HexEncode(HexExample("documents.md", "user")),
+            HexEncode(Serialise(User{"a.weber", {"nurses"}, {"auditor"}})));
   EXPECT_EQ(HexEncode(HexExample("documents.md", "collection")),
             HexEncode(Serialise(Collection{"ward", {"nurses"}, {"b"}, "internal", true})));
   EXPECT_EQ(HexEncode(HexExample("documents.md", "class")), HexEncode(Formats().back().bytes));

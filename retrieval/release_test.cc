@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "retrieval/releaser.h"
-
 #include <gtest/gtest.h>
 
 #include <atomic>
 #include <thread>
 
 #include "retrieval/dot_product.h"
+#include "retrieval/releaser.h"
 #include "retrieval/test_support.h"
 
 namespace cloister::retrieval {
@@ -79,17 +78,24 @@ TEST_F(ReleaseTest, SearchRefusesWhatBreaksALimit) {
     return test_.searcher->Search(request).status().code();
   };
   EXPECT_EQ(code([](auto& r) { r.question = std::string(kQuestionBytesMax, 'x'); }), StatusCode::kOk);
-  EXPECT_EQ(code([](auto& r) { r.question = std::string(kQuestionBytesMax + 1, 'x'); }), StatusCode::kInvalidArgument);
+  EXPECT_EQ(code([](auto& r) { r.question = std::string(kQuestionBytesMax + 1, 'x'); }),
+            StatusCode::kInvalidArgument);
   EXPECT_EQ(code([](auto& r) { r.question = "\xC3"; }), StatusCode::kInvalidArgument);
   EXPECT_EQ(code([](auto& r) { r.hits_max = kHitsMax + 1; }), StatusCode::kInvalidArgument);
   EXPECT_EQ(code([](auto& r) { r.mode = SearchMode::kDense; }), StatusCode::kInvalidArgument);
-  EXPECT_EQ(code([](auto& r) { r.mode = SearchMode::kDense; r.question_vector = UnitVector(1, 3); }), StatusCode::kInvalidArgument);
+  EXPECT_EQ(code([](auto& r) {
+              r.mode = SearchMode::kDense;
+              r.question_vector = UnitVector(1, 3);
+            }),
+            StatusCode::kInvalidArgument);
   EXPECT_EQ(code([](auto& r) { r.question_vector = {std::nanf("")}; }), StatusCode::kInvalidArgument);
-  EXPECT_EQ(code([&](auto& r) { r.principal.not_after_ns = test_.clock.Now().time_since_epoch().count(); }), StatusCode::kUnauthenticated);
+  EXPECT_EQ(code([&](auto& r) { r.principal.not_after_ns = test_.clock.Now().time_since_epoch().count(); }),
+            StatusCode::kUnauthenticated);
 }
 
 TEST_F(ReleaseTest, RanksCountFromOneAndHitsAreCapped) {
-  for (int i = 0; i < 20; ++i) test_.Put(DocumentOf("ward", "n" + std::to_string(i), {"insulin " + std::to_string(i)}));
+  for (int i = 0; i < 20; ++i)
+    test_.Put(DocumentOf("ward", "n" + std::to_string(i), {"insulin " + std::to_string(i)}));
   auto request = test_.RequestOf("a.weber", "insulin", 0);
   const auto result = test_.searcher->Search(request);
   ASSERT_EQ(result->hits.size(), kHitsDefault);
@@ -99,7 +105,8 @@ TEST_F(ReleaseTest, RanksCountFromOneAndHitsAreCapped) {
 TEST_F(ReleaseTest, DenseSearchFindsByVector) {
   auto request = test_.RequestOf("c.lang", "zebra");
   request.mode = SearchMode::kHybrid;
-  request.question_vector = UnitVector(static_cast<uint32_t>(std::hash<std::string>()("The insulin plan is secret.")));
+  request.question_vector =
+      UnitVector(static_cast<uint32_t>(std::hash<std::string>()("The insulin plan is secret.")));
   const auto result = test_.searcher->Search(request);
   ASSERT_EQ(result->hits.size(), 2u);
   EXPECT_EQ(result->hits[0].source, "plan.md");
@@ -162,7 +169,9 @@ TEST_F(ReleaseTest, SentenceSignalsAreCosines) {
   const auto result = test_.Release("a.weber", *search);
   ASSERT_EQ(result->passages.size(), 1u);
   const uint32_t seed = static_cast<uint32_t>(std::hash<std::string>()("The insulin dose is four units."));
-  const auto cosine = [&](uint32_t s) { return DotProduct(request.question_vector.data(), UnitVector(s).data(), kTestDimension); };
+  const auto cosine = [&](uint32_t s) {
+    return DotProduct(request.question_vector.data(), UnitVector(s).data(), kTestDimension);
+  };
   EXPECT_NEAR(result->passages[0].dense, cosine(seed), 1e-5);
   EXPECT_NEAR(result->passages[0].signals[0].dense_context, cosine(seed + 1), 1e-5);
   EXPECT_NEAR(result->passages[0].signals[0].dense_alone, cosine(seed + 2), 1e-5);
@@ -236,7 +245,8 @@ TEST_F(ReleaseTest, RefusesTooManyHandlesAndEndedAssertions) {
 TEST_F(ReleaseTest, PassagesBeyondTheSubjectsOfOneRecordAreWithheld) {
   for (int i = 0; i < 3; ++i) {
     auto document = DocumentOf("ward", "s" + std::to_string(i), {"crowd " + std::to_string(i)});
-    for (size_t s = 0; s < 100; ++s) document.subjects.push_back("p" + std::to_string(100 * static_cast<size_t>(i) + s));
+    for (size_t s = 0; s < 100; ++s)
+      document.subjects.push_back("p" + std::to_string(100 * static_cast<size_t>(i) + s));
     test_.Put(document);
   }
   EXPECT_EQ(Released("a.weber", test_.Search("a.weber", "crowd")), 2u);
@@ -268,8 +278,8 @@ TEST_F(ReleaseTest, ARevocationDuringTheRecordDoesNotMixMoments) {
   EXPECT_EQ(Released("a.weber", search), 0u);
 }
 
-// One thread revokes and grants, others search and release. What a release returns was permitted at some moment
-// between its begin and its end; a release that begins after a revocation returned gives nothing.
+// One thread revokes and grants, others search and release. What a release returns was permitted at some
+// moment between its begin and its end; a release that begins after a revocation returned gives nothing.
 TEST_F(ReleaseTest, InterleavedRevocationNeverLeaks) {
   std::atomic<uint64_t> epoch = 0;  // Odd: revoked, and known to be.
   std::atomic<bool> stop = false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one door that text leaves by. Decides again, at one snapshot of the truth; has the release recorded durably;
-// only then returns passages, with the signals that choosing an answer needs. Does not search.
+// The one door that text leaves by. Decides again, at one snapshot of the truth; has the release recorded
+// durably; only then returns passages, with the signals that choosing an answer needs. Does not search.
 #pragma once
 
 #include <cstdint>
@@ -46,7 +46,7 @@ struct ReleaseRecord {
   std::vector<std::string> subjects;  // Of the documents, sorted, unique.
   policy::Obligations obligations;    // Applied.
   std::string policy_version;
-  uint64_t commit_sequence = 0;       // Of the snapshot that decided, at least.
+  uint64_t commit_sequence = 0;  // Of the snapshot that decided, at least.
   std::string node_region;
   uint32_t withheld = 0;
 };
@@ -60,9 +60,10 @@ class ReleaseRecorder {
 };
 
 struct SentenceSignals {
-  float dense_context = 0;  // Cosine of the question with the sentence after title and predecessor; 0: no vectors.
-  float dense_alone = 0;    // With the sentence alone.
-  float lexical = 0;        // BM25 of the sentence as its own document.
+  float dense_context =
+      0;  // Cosine of the question with the sentence after title and predecessor; 0: no vectors.
+  float dense_alone = 0;  // With the sentence alone.
+  float lexical = 0;      // BM25 of the sentence as its own document.
 };
 
 struct ReleasedText {
@@ -86,19 +87,26 @@ class Releaser {
  public:
   Releaser(Corpus& corpus, SearchContexts& contexts, ReleaseRecorder& recorder, const Clock& clock,
            std::string node_region)
-      : corpus_(corpus), contexts_(contexts), recorder_(recorder), clock_(clock), node_region_(std::move(node_region)) {}
+      : corpus_(corpus),
+        contexts_(contexts),
+        recorder_(recorder),
+        clock_(clock),
+        node_region_(std::move(node_region)) {}
 
   // A document whose rows are damaged gives nothing, is logged, counted and taken out of the index.
-  // Errors: kInvalidArgument (too many handles), kUnauthenticated (the assertion has ended), kUnavailable (keys);
-  // whatever the recorder answers, and then nothing is returned.
+  // Errors: kInvalidArgument (too many handles), kUnauthenticated (the assertion has ended), kUnavailable
+  // (keys); whatever the recorder answers, and then nothing is returned.
   StatusOr<ReleaseResult> Release(const ReleaseRequest& request);
 
  private:
   struct Work;
+  Status AddPassage(Work& work, const Handle& handle);
+  Status Damaged(const Status& status, const DocumentId& document);
   StatusOr<policy::Decision> DecideAt(const storage::Snapshot& snapshot, const policy::Principal& principal,
                                       const ClassId& access_class) const;
   StatusOr<ReleasedText> ReadPassage(const storage::Snapshot& snapshot, const SearchContext& context,
-                                     const DocumentInfo& info, const Handle& handle, const ContextHit& hit) const;
+                                     const DocumentInfo& info, const Handle& handle,
+                                     const ContextHit& hit) const;
 
   Corpus& corpus_;
   SearchContexts& contexts_;

@@ -19,6 +19,8 @@ std::string SerialiseEvent(const Event& event) {
   for (const auto& [name, value] : event.fields) out.String(name), out.String(value);
   out.U32(static_cast<uint32_t>(event.subjects.size()));
   for (const std::string& subject : event.subjects) out.String(subject);
+  out.String(event.user);
+  out.String(event.user_details);
   return out.Take();
 }
 
@@ -34,6 +36,8 @@ StatusOr<Event> ParseEvent(std::string_view bytes) {
   for (auto& [name, value] : event.fields) name = in.String(), value = in.String();
   event.subjects.resize(in.Count(4));
   for (std::string& subject : event.subjects) subject = in.String();
+  event.user = in.String();
+  event.user_details = in.String();
   CLOISTER_RETURN_IF_ERROR(in.Finish("outbox row"));
   return event;
 }
@@ -43,8 +47,8 @@ StatusOr<Event> ParseEvent(std::string_view bytes) {
 std::vector<std::string> ColumnFamilies() {
   std::vector<std::string> families;
   for (const std::string_view family :
-       {kDocumentsFamily, kOriginalsFamily, kTextFamily, kChunksFamily, kVectorsFamily, kSentenceVectorsFamily,
-        kClassesFamily, kCollectionsFamily, kUsersFamily, kOutboxFamily}) {
+       {kDocumentsFamily, kOriginalsFamily, kTextFamily, kChunksFamily, kVectorsFamily,
+        kSentenceVectorsFamily, kClassesFamily, kCollectionsFamily, kUsersFamily, kOutboxFamily}) {
     families.emplace_back(family);
   }
   return families;
@@ -112,7 +116,8 @@ Status Rows::Commit(storage::WriteBatch batch, const std::vector<Event>& events)
   }
   CLOISTER_RETURN_IF_ERROR(store_.Write(batch));
   std::lock_guard lock(outbox_mutex_);
-  // Commits go one at a time and deliveries only append, so the first `removed` keys are the ones deleted above.
+  // Commits go one at a time and deliveries only append, so the first `removed` keys are the ones deleted
+  // above.
   delivered_.erase(delivered_.begin(), delivered_.begin() + static_cast<ptrdiff_t>(removed));
   for (Event& event : added) pending_.push_back(std::move(event));
   return absl::OkStatus();

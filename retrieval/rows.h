@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where retrieval's sealed rows live, and the outbox of events that audit has yet to acknowledge. Does not know what
-// rows mean; see document_store.h and directory.h.
+// Where retrieval's sealed rows live, and the outbox of events that audit has yet to acknowledge. Does not
+// know what rows mean; see document_store.h and directory.h.
 #pragma once
 
 #include <cstdint>
@@ -39,12 +39,14 @@ struct Event {
   std::string name;     // "document.ingested"
   std::string actor;    // Identity of the service that asked for the change.
   std::vector<std::pair<std::string, std::string>> fields;  // Ids and numbers; no content.
-  std::vector<std::string> subjects;
+  std::vector<std::string> subjects;                        // Data subjects of the document.
+  std::string user;          // Whose entry in the directory changed; empty: nobody's.
+  std::string user_details;  // About that user, for the section that only an unsealing shows.
 };
 constexpr size_t kEventsPendingMax = 10'000;  // More undelivered events refuse further changes.
 
-// Thread-safe, save that changes go one at a time: hold write_mutex() from reading what a batch rests on until
-// Commit returned. The store and the key source must outlive this.
+// Thread-safe, save that changes go one at a time: hold write_mutex() from reading what a batch rests on
+// until Commit returned. The store and the key source must outlive this.
 class Rows {
  public:
   // Reads the outbox; a row of it that does not open is counted and left. Errors: kUnavailable.
@@ -58,15 +60,17 @@ class Rows {
   uint64_t NextSequence() const { return store_.CommitSequence() + 1; }
 
   // Under the service's own key. Errors: kInvalidArgument (too large).
-  Status PutOwn(storage::WriteBatch& batch, std::string_view family, std::string_view key, std::string_view plaintext);
+  Status PutOwn(storage::WriteBatch& batch, std::string_view family, std::string_view key,
+                std::string_view plaintext);
   // Under a document's key.
-  Status Put(storage::WriteBatch& batch, std::string_view family, std::string_view key, const storage::DataKey& data_key,
-             std::string_view plaintext);
+  Status Put(storage::WriteBatch& batch, std::string_view family, std::string_view key,
+             const storage::DataKey& data_key, std::string_view plaintext);
   // Errors: as storage::KvStore::Write; kResourceExhausted (kEventsPendingMax).
   Status Commit(storage::WriteBatch batch, const std::vector<Event>& events = {});
 
   // Errors: as storage::SealedStore::Get.
-  StatusOr<std::string> Get(const storage::Snapshot& snapshot, std::string_view family, std::string_view key) const {
+  StatusOr<std::string> Get(const storage::Snapshot& snapshot, std::string_view family,
+                            std::string_view key) const {
     return sealed_.Get(snapshot, family, key);
   }
   // All row keys with `prefix`, in order.
@@ -76,8 +80,8 @@ class Rows {
   const DatabaseId& database() const { return database_; }
   const storage::DataKey& own_key() const { return own_key_; }
 
-  // Calls `deliver` for each pending event in order until it fails; what was delivered leaves the outbox with the
-  // next Commit. Errors: that of `deliver`.
+  // Calls `deliver` for each pending event in order until it fails; what was delivered leaves the outbox with
+  // the next Commit. Errors: that of `deliver`.
   Status DeliverEvents(const std::function<Status(const Event&)>& deliver);
   size_t PendingEvents() const;
 
@@ -91,13 +95,14 @@ class Rows {
   storage::SealedStore sealed_;
   storage::DataKey own_key_;
   std::mutex write_mutex_;
-  std::mutex delivery_mutex_;       // One delivery at a time, so that order is kept.
+  std::mutex delivery_mutex_;  // One delivery at a time, so that order is kept.
   mutable std::mutex outbox_mutex_;
   std::vector<Event> pending_;
   std::vector<std::string> delivered_;  // Row keys to delete with the next batch.
 };
 
-// A row that cannot be read because it, its key or its format is bad, as opposed to a key service that is down.
+// A row that cannot be read because it, its key or its format is bad, as opposed to a key service that is
+// down.
 bool IsUnreadable(const Status& status);
 
 }  // namespace cloister::retrieval

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a search leaves behind for the releases that follow: which chunk each handle stands for, and the analysed
-// question. In memory, bounded, for a short time, bound to the user who searched. Decides nothing.
+// What a search leaves behind for the releases that follow: which chunk each handle stands for, and the
+// analysed question. In memory, bounded, for a short time, bound to the user who searched. Decides nothing.
 #pragma once
 
 #include <chrono>
@@ -46,7 +46,8 @@ class SearchContexts {
   explicit SearchContexts(const Clock& clock) : clock_(clock) {}
   SearchId Add(SearchContext context);
   // Null when unknown, forgotten, expired or another user's: these are not told apart.
-  std::shared_ptr<const SearchContext> Find(const SearchId& id, const std::string& tenant, const std::string& user) const;
+  std::shared_ptr<const SearchContext> Find(const SearchId& id, const std::string& tenant,
+                                            const std::string& user) const;
 
  private:
   void DropOld(std::chrono::nanoseconds now);

@@ -16,7 +16,8 @@ Status Check(const SearchRequest& request) {
   }
   if (!IsUtf8(request.question)) return InvalidArgument("a question must be UTF-8");
   if (request.hits_max > kHitsMax) return InvalidArgument("hits_max is at most " + std::to_string(kHitsMax));
-  if (request.question_vector.size() > kDimensionMax) return InvalidArgument("the question's vector is too long");
+  if (request.question_vector.size() > kDimensionMax)
+    return InvalidArgument("the question's vector is too long");
   for (const float x : request.question_vector) {
     if (!std::isfinite(x)) return InvalidArgument("the question's vector is not finite");
   }
@@ -28,16 +29,16 @@ Status Check(const SearchRequest& request) {
 
 }  // namespace
 
-std::shared_ptr<const policy::Decision> Searcher::DecisionFor(const SearchRequest& request, const PolicyState& state,
-                                                              int64_t now_ns) {
+std::shared_ptr<const policy::Decision> Searcher::DecisionFor(const SearchRequest& request,
+                                                              const PolicyState& state, int64_t now_ns) {
   const CacheKey key = KeyOf(request, state);
   {
     std::lock_guard lock(cache_mutex_);
     const auto found = cache_.find(key);
     if (found != cache_.end() && now_ns < found->second.decision->not_after_ns) return found->second.decision;
   }
-  // The state was read before the groups: the cache may hold a newer decision under an older number, never the
-  // other way round.
+  // The state was read before the groups: the cache may hold a newer decision under an older number, never
+  // the other way round.
   auto decision = std::make_shared<policy::Decision>();
   const auto principal = corpus_.directory().Resolve(request.principal);
   if (principal.ok()) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Search: decides what the caller may see, searches inside it, and returns handles and titles. Gives out no text;
-// see releaser.h.
+// Search: decides what the caller may see, searches inside it, and returns handles and titles. Gives out no
+// text; see releaser.h.
 #pragma once
 
 #include <cstdint>
@@ -32,9 +32,9 @@ struct SearchRequest {
   std::string assertion_digest;  // SHA-256 of the assertion; names the principal in the cache.
   std::string question;          // At most kQuestionBytesMax bytes of UTF-8.
   std::vector<float> question_vector;
-  uint32_t hits_max = 0;         // At most kHitsMax; 0 means kHitsDefault.
+  uint32_t hits_max = 0;  // At most kHitsMax; 0 means kHitsDefault.
   SearchMode mode = SearchMode::kHybrid;
-  std::string collection;        // Empty: all.
+  std::string collection;  // Empty: all.
   bool include_not_in_force = false;
 };
 
@@ -56,9 +56,9 @@ class Searcher {
   Searcher(Corpus& corpus, SearchContexts& contexts, const Clock& clock, std::string node_region)
       : corpus_(corpus), contexts_(contexts), clock_(clock), node_region_(std::move(node_region)) {}
 
-  // A caller who may see nothing, is not in the directory, or names a collection that does not exist gets no hits,
-  // and cannot tell these apart. Errors: kInvalidArgument (question too long or not UTF-8, hits_max, a vector of
-  // another dimension or not finite), kUnauthenticated (the assertion has ended).
+  // A caller who may see nothing, is not in the directory, or names a collection that does not exist gets no
+  // hits, and cannot tell these apart. Errors: kInvalidArgument (question too long or not UTF-8, hits_max, a
+  // vector of another dimension or not finite), kUnauthenticated (the assertion has ended).
   StatusOr<SearchResult> Search(const SearchRequest& request);
 
  private:

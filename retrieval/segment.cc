@@ -66,7 +66,8 @@ StatusOr<std::vector<SegmentInfo>> ParseManifest(std::string_view bytes) {
 }
 
 StatusOr<std::unique_ptr<SegmentStore>> SegmentStore::Open(const std::filesystem::path& directory,
-                                                           const DatabaseId& database, storage::KeySource& keys) {
+                                                           const DatabaseId& database,
+                                                           storage::KeySource& keys) {
   CLOISTER_RETURN_IF_ERROR(MakePrivateDirectory(directory));
   std::unique_ptr<SegmentStore> store(new SegmentStore(directory, database, keys));
   CLOISTER_RETURN_IF_ERROR(store->ReadManifest());
@@ -87,7 +88,8 @@ Status SegmentStore::ReadManifest() {
   const auto path = directory_ / kManifestName;
   const auto sealed = ReadFile(path, kManifestBytesMax);
   if (sealed.status().code() == StatusCode::kNotFound) return absl::OkStatus();
-  CLOISTER_ASSIGN_OR_RETURN(const auto key, keys_.GetNamedKey(storage::KeyKind::kSegment, "segment-manifest"));
+  CLOISTER_ASSIGN_OR_RETURN(const auto key,
+                            keys_.GetNamedKey(storage::KeyKind::kSegment, "segment-manifest"));
   const auto read = [&]() -> StatusOr<std::vector<SegmentInfo>> {
     if (!sealed.ok()) return sealed.status();
     CLOISTER_ASSIGN_OR_RETURN(
@@ -109,7 +111,8 @@ Status SegmentStore::ReadManifest() {
 StatusOr<IndexSlice> SegmentStore::Read(const SegmentInfo& info) const {
   CLOISTER_ASSIGN_OR_RETURN(const std::string sealed, ReadFile(PathOf(info.id), kSealedBytesMax));
   // The manifest is authentic, so this catches damage before any byte of the file is used.
-  if (crypto::Sha256(sealed) != info.sha256) return DataLoss("a segment file is not the one that was published");
+  if (crypto::Sha256(sealed) != info.sha256)
+    return DataLoss("a segment file is not the one that was published");
   CLOISTER_ASSIGN_OR_RETURN(const auto key, keys_.GetKey(info.key));
   CLOISTER_ASSIGN_OR_RETURN(
       const std::string bytes,
@@ -153,7 +156,8 @@ StatusOr<SegmentInfo> SegmentStore::Write(const IndexSlice& slice) {
   info.documents = static_cast<uint32_t>(slice.documents.size());
   info.chunks = static_cast<uint32_t>(slice.lengths.size());
   for (const SliceDocument& document : slice.documents) {
-    info.from_sequence = info.from_sequence == 0 ? document.sequence : std::min(info.from_sequence, document.sequence);
+    info.from_sequence =
+        info.from_sequence == 0 ? document.sequence : std::min(info.from_sequence, document.sequence);
     info.to_sequence = std::max(info.to_sequence, document.sequence);
   }
   CLOISTER_RETURN_IF_ERROR(WriteFileAtomic(PathOf(info.id), sealed, kFileMode));
@@ -162,10 +166,12 @@ StatusOr<SegmentInfo> SegmentStore::Write(const IndexSlice& slice) {
 
 Status SegmentStore::Publish(std::vector<SegmentInfo> segments) {
   if (segments.size() > kSegmentsMax) return ResourceExhausted("there are too many index segments");
-  CLOISTER_ASSIGN_OR_RETURN(const auto key, keys_.GetNamedKey(storage::KeyKind::kSegment, "segment-manifest"));
-  CLOISTER_ASSIGN_OR_RETURN(const std::string sealed,
-                            storage::SealRecord(key.id, key.key->view(), {database_, kManifestFamily, kManifestName},
-                                                SerialiseManifest(segments)));
+  CLOISTER_ASSIGN_OR_RETURN(const auto key,
+                            keys_.GetNamedKey(storage::KeyKind::kSegment, "segment-manifest"));
+  CLOISTER_ASSIGN_OR_RETURN(
+      const std::string sealed,
+      storage::SealRecord(key.id, key.key->view(), {database_, kManifestFamily, kManifestName},
+                          SerialiseManifest(segments)));
   CLOISTER_RETURN_IF_ERROR(WriteFileAtomic(directory_ / kManifestName, sealed, kFileMode));
   segments_ = std::move(segments);
   std::set<std::string> wanted;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Segment files: slices of the index, sealed, so that a start need not analyse every document again. Derived state:
-// a file that does not authenticate is set aside and its documents are indexed from the truth. Does not search.
-// SPEC: docs/formats/segments.md
+// Segment files: slices of the index, sealed, so that a start need not analyse every document again. Derived
+// state: a file that does not authenticate is set aside and its documents are indexed from the truth. Does
+// not search. SPEC: docs/formats/segments.md
 #pragma once
 
 #include <cstdint>
@@ -36,8 +36,8 @@ struct SegmentInfo {
 // Not thread-safe. `keys` must outlive it.
 class SegmentStore {
  public:
-  // Makes the directory when it is absent and reads the manifest; a manifest that does not authenticate is set
-  // aside with every segment it may have named. Errors: kUnavailable, kResourceExhausted.
+  // Makes the directory when it is absent and reads the manifest; a manifest that does not authenticate is
+  // set aside with every segment it may have named. Errors: kUnavailable, kResourceExhausted.
   static StatusOr<std::unique_ptr<SegmentStore>> Open(const std::filesystem::path& directory,
                                                       const DatabaseId& database, storage::KeySource& keys);
 
@@ -45,8 +45,8 @@ class SegmentStore {
   // *.quarantined, counted, and are no longer part of segments(). Errors: kUnavailable.
   Status Load(const std::function<void(const SegmentInfo&, IndexSlice)>& visit);
 
-  // Writes a segment under a new key; it counts from Publish on. Errors: kResourceExhausted (disk full, or more
-  // than kSegmentBytesMax), kUnavailable.
+  // Writes a segment under a new key; it counts from Publish on. Errors: kResourceExhausted (disk full, or
+  // more than kSegmentBytesMax), kUnavailable.
   StatusOr<SegmentInfo> Write(const IndexSlice& slice);
   // Makes `segments` the ones that count, durably, then deletes files of others.
   // Errors: kResourceExhausted (more than kSegmentsMax, disk full), kUnavailable.

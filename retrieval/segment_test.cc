@@ -12,7 +12,8 @@ namespace {
 IndexSlice ExampleSlice() {
   IndexSlice slice;
   slice.dimension = 2;
-  slice.documents = {{*DocumentId::FromBytes(std::string(16, 1)), *VersionId::FromBytes(std::string(16, 2)), 7, 2}};
+  slice.documents = {
+      {*DocumentId::FromBytes(std::string(16, 1)), *VersionId::FromBytes(std::string(16, 2)), 7, 2}};
   slice.lengths = {3, 1};
   slice.sentences = {1, 1};
   slice.vectors = {1.0f, 0.0f, 0.6f, 0.8f};
@@ -60,14 +61,16 @@ TEST(SliceTest, RefusesUnknownVersionsAndNumbersThatDoNotFit) {
 TEST(ManifestTest, RoundTripsAndRefusesUnknownVersions) {
   std::string bytes = SerialiseManifest(ExampleManifest());
   EXPECT_EQ(*ParseManifest(bytes), ExampleManifest());
-  for (size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(ParseManifest(bytes.substr(0, size)).ok()) << size;
+  for (size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_FALSE(ParseManifest(bytes.substr(0, size)).ok()) << size;
   bytes[0] = 2;
   EXPECT_EQ(ParseManifest(bytes).status().code(), StatusCode::kFailedPrecondition);
 }
 
 TEST(SegmentFormatTest, DocumentedExamplesHold) {
   EXPECT_EQ(HexEncode(HexExample("segments.md", "segment")), HexEncode(Serialise(ExampleSlice())));
-  EXPECT_EQ(HexEncode(HexExample("segments.md", "manifest")), HexEncode(SerialiseManifest(ExampleManifest())));
+  EXPECT_EQ(HexEncode(HexExample("segments.md", "manifest")),
+            HexEncode(SerialiseManifest(ExampleManifest())));
 }
 
 // Ten documents; a segment is made of each four new ones.
@@ -200,7 +203,8 @@ TEST_F(SegmentTest, RefusesASegmentOverItsLimit) {
   IndexSlice slice = ExampleSlice();
   slice.vectors.resize(kSegmentBytesMax / sizeof(float) + 1);
   EXPECT_EQ((*store)->Write(slice).status().code(), StatusCode::kResourceExhausted);
-  EXPECT_EQ((*store)->Publish(std::vector<SegmentInfo>(kSegmentsMax + 1)).code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ((*store)->Publish(std::vector<SegmentInfo>(kSegmentsMax + 1)).code(),
+            StatusCode::kResourceExhausted);
 }
 
 }  // namespace

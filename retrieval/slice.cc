@@ -17,7 +17,8 @@ void WriteU32s(ByteWriter& out, const std::vector<uint32_t>& values) {
 
 Status CheckPostings(const std::vector<Posting>& postings, size_t chunks) {
   for (size_t i = 0; i < postings.size(); ++i) {
-    if (postings[i].chunk >= chunks || postings[i].frequency == 0 || (i > 0 && postings[i].chunk <= postings[i - 1].chunk)) {
+    if (postings[i].chunk >= chunks || postings[i].frequency == 0 ||
+        (i > 0 && postings[i].chunk <= postings[i - 1].chunk)) {
       return DataLoss("index segment has postings out of order");
     }
   }
@@ -29,7 +30,8 @@ Status CheckPostings(const std::vector<Posting>& postings, size_t chunks) {
 IndexSlice SliceOf(const DocumentInfo& info, DocumentStore::ForIndex content, const Analyzer& analyzer) {
   IndexSlice slice;
   slice.dimension = info.dimension;
-  slice.documents.push_back({info.document, info.version, info.sequence, static_cast<uint32_t>(content.chunks.size())});
+  slice.documents.push_back(
+      {info.document, info.version, info.sequence, static_cast<uint32_t>(content.chunks.size())});
   slice.vectors = std::move(content.vectors);
   std::map<std::string, std::vector<Posting>> postings;
   for (uint32_t i = 0; i < content.chunks.size(); ++i) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A slice of the index: some documents' vectors, term postings and lengths, as they are appended to the index and as
-// they are written to a segment file. Plain values; does not search, seal or store.
-// SPEC: docs/formats/segments.md
+// A slice of the index: some documents' vectors, term postings and lengths, as they are appended to the index
+// and as they are written to a segment file. Plain values; does not search, seal or store. SPEC:
+// docs/formats/segments.md
 #pragma once
 
 #include <cstdint>
@@ -32,11 +32,11 @@ struct SliceDocument {
 };
 
 struct IndexSlice {
-  uint32_t dimension = 0;            // 0: no vectors.
+  uint32_t dimension = 0;  // 0: no vectors.
   std::vector<SliceDocument> documents;
-  std::vector<uint32_t> lengths;     // Terms of each chunk.
-  std::vector<uint32_t> sentences;   // Sentences of each chunk.
-  std::vector<float> vectors;        // Chunks x dimension.
+  std::vector<uint32_t> lengths;                                       // Terms of each chunk.
+  std::vector<uint32_t> sentences;                                     // Sentences of each chunk.
+  std::vector<float> vectors;                                          // Chunks x dimension.
   std::vector<std::pair<std::string, std::vector<Posting>>> postings;  // Terms sorted; postings by chunk.
   bool operator==(const IndexSlice&) const = default;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// For tests of retrieval: a corpus over a real keyring and a store in memory, documents that are easy to write down,
-// and a recorder that remembers.
+// For tests of retrieval: a corpus over a real keyring and a store in memory, documents that are easy to
+// write down, and a recorder that remembers.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -26,7 +26,8 @@
 
 namespace cloister::retrieval {
 
-inline const WallTime kTestTime{std::chrono::sys_days(std::chrono::year(2026) / 11 / 22) + std::chrono::hours(12)};
+inline const WallTime kTestTime{std::chrono::sys_days(std::chrono::year(2026) / 11 / 22) +
+                                std::chrono::hours(12)};
 constexpr uint32_t kTestDimension = 8;
 
 // Removed with all it holds.
@@ -88,8 +89,10 @@ class TestCorpus {
 
   std::filesystem::path SegmentDirectory() const { return directory_.path() / "segments"; }
 
-  void AddCollection(const std::string& name, std::vector<std::string> groups, std::vector<std::string> users = {}) {
-    const auto created = corpus->directory().PutCollection({name, std::move(groups), std::move(users), "internal", false}, "gateway");
+  void AddCollection(const std::string& name, std::vector<std::string> groups,
+                     std::vector<std::string> users = {}) {
+    const auto created = corpus->directory().PutCollection(
+        {name, std::move(groups), std::move(users), "internal", false}, "gateway");
     ASSERT_TRUE(created.ok()) << MessageOf(created.status());
   }
   void AddUser(const std::string& name, std::vector<std::string> groups) {
@@ -109,7 +112,8 @@ class TestCorpus {
     principal.not_after_ns = (clock.Now().time_since_epoch() + std::chrono::seconds(60)).count();
     return principal;
   }
-  SearchRequest RequestOf(const std::string& user, const std::string& question, uint32_t hits_max = 100) const {
+  SearchRequest RequestOf(const std::string& user, const std::string& question,
+                          uint32_t hits_max = 100) const {
     SearchRequest request;
     request.principal = PrincipalOf(user);
     request.assertion_digest = crypto::RandomBytes(32);
@@ -163,7 +167,8 @@ inline std::vector<float> UnitVector(uint32_t seed, uint32_t dimension = kTestDi
   return vector;
 }
 
-// One chunk for each text, one sentence for each chunk, with vectors that depend on the text's length and place.
+// One chunk for each text, one sentence for each chunk, with vectors that depend on the text's length and
+// place.
 inline NewDocument DocumentOf(const std::string& collection, const std::string& source,
                               const std::vector<std::string>& chunk_texts) {
   NewDocument document;

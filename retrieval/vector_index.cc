@@ -12,7 +12,9 @@
 namespace cloister::retrieval {
 namespace {
 
-bool Better(const Scored& a, const Scored& b) { return a.score != b.score ? a.score > b.score : a.chunk < b.chunk; }
+bool Better(const Scored& a, const Scored& b) {
+  return a.score != b.score ? a.score > b.score : a.chunk < b.chunk;
+}
 
 // Keeps the best k seen; the worst of them is on top of the heap.
 class Best {
@@ -53,7 +55,8 @@ struct FaissIndex::Flat final : faiss::IndexFlatIP {
       for (idx_t i = 0; i < ntotal; ++i) {
         if (selector != nullptr && !selector->is_member(i)) continue;
         const size_t at = static_cast<size_t>(i);
-        best.Offer({static_cast<uint32_t>(i), DotProduct(x + static_cast<size_t>(q) * dimension, get_xb() + at * dimension, dimension)});
+        best.Offer({static_cast<uint32_t>(i), DotProduct(x + static_cast<size_t>(q) * dimension,
+                                                         get_xb() + at * dimension, dimension)});
       }
       const auto found = best.Take();
       for (idx_t i = 0; i < k; ++i) {
@@ -82,8 +85,8 @@ float FaissIndex::Score(const float* question, uint32_t chunk) const {
 
 Status FaissIndex::Append(uint32_t count, uint32_t dimension, const float* vectors) {
   if (flat_ != nullptr && dimension != 0 && dimension != this->dimension()) {
-    return FailedPrecondition("vectors of " + std::to_string(dimension) + " dimensions do not go with those of " +
-                              std::to_string(this->dimension()));
+    return FailedPrecondition("vectors of " + std::to_string(dimension) +
+                              " dimensions do not go with those of " + std::to_string(this->dimension()));
   }
   try {
     if (flat_ == nullptr && dimension != 0) {
@@ -105,12 +108,12 @@ Status FaissIndex::Append(uint32_t count, uint32_t dimension, const float* vecto
   return absl::OkStatus();
 }
 
-StatusOr<std::vector<Scored>> FaissIndex::Search(const std::vector<float>& question, const ChunkSet& permitted,
-                                                 size_t k) const {
+StatusOr<std::vector<Scored>> FaissIndex::Search(const std::vector<float>& question,
+                                                 const ChunkSet& permitted, size_t k) const {
   if (flat_ == nullptr || permitted.isEmpty() || k == 0) return std::vector<Scored>();
   if (question.size() != dimension()) {
-    return InvalidArgument("the question's vector has " + std::to_string(question.size()) + " dimensions; the index has " +
-                           std::to_string(dimension()));
+    return InvalidArgument("the question's vector has " + std::to_string(question.size()) +
+                           " dimensions; the index has " + std::to_string(dimension()));
   }
   const uint64_t allowed = permitted.cardinality();
   k = std::min<size_t>(k, allowed);
@@ -127,12 +130,14 @@ StatusOr<std::vector<Scored>> FaissIndex::Search(const std::vector<float>& quest
     faiss::IDSelectorBitmap selector(bits.size(), bits.data());
     faiss::SearchParameters parameters;
     parameters.sel = &selector;
-    flat_->search(1, question.data(), static_cast<faiss::Index::idx_t>(k), scores.data(), labels.data(), &parameters);
+    flat_->search(1, question.data(), static_cast<faiss::Index::idx_t>(k), scores.data(), labels.data(),
+                  &parameters);
   } catch (const std::exception&) {
     return Internal("the vector search failed");
   }
   std::vector<Scored> found;
-  for (size_t i = 0; i < k && labels[i] >= 0; ++i) found.push_back({static_cast<uint32_t>(labels[i]), scores[i]});
+  for (size_t i = 0; i < k && labels[i] >= 0; ++i)
+    found.push_back({static_cast<uint32_t>(labels[i]), scores[i]});
   return found;
 }
 

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Exact inner-product search over chunk vectors, inside a permitted set. Vectors live in a FAISS flat index; the
-// filter works inside the search, never on its result. Holds no ids but ordinals. The only file with vector_index.cc
-// that knows FAISS.
+// Exact inner-product search over chunk vectors, inside a permitted set. Vectors live in a FAISS flat index;
+// the filter works inside the search, never on its result. Holds no ids but ordinals. The only file with
+// vector_index.cc that knows FAISS.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <vector>
-
 #include <roaring/roaring.hh>
+#include <vector>
 
 #include "common/status.h"
 

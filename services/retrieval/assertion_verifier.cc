@@ -19,9 +19,11 @@ bool FitsName(const std::string& name) { return name.size() <= policy::kNameByte
 Status AssertionVerifier::CheckSignature(const v1::SignedAssertion& signed_assertion) {
   const std::string message = std::string(kAssertionPrefix) + signed_assertion.assertion();
   std::lock_guard lock(mutex_);
-  if (!key_.empty() && crypto::Ed25519Verify(key_, message, signed_assertion.signature())) return absl::OkStatus();
+  if (!key_.empty() && crypto::Ed25519Verify(key_, message, signed_assertion.signature()))
+    return absl::OkStatus();
   const auto now = clock_.Monotonic();
-  if (!key_.empty() && now - fetched_at_ < kKeyRefreshPause) return Unauthenticated("the assertion is not signed by gateway");
+  if (!key_.empty() && now - fetched_at_ < kKeyRefreshPause)
+    return Unauthenticated("the assertion is not signed by gateway");
   auto key = fetch_key_();
   if (!key.ok()) return Unavailable("gateway's public key cannot be had now");
   key_ = *std::move(key);
@@ -37,10 +39,12 @@ StatusOr<VerifiedAssertion> AssertionVerifier::Verify(const v1::SignedAssertion&
   }
   CLOISTER_RETURN_IF_ERROR(CheckSignature(signed_assertion));
   v1::PrincipalAssertion assertion;
-  if (!assertion.ParseFromString(signed_assertion.assertion())) return Unauthenticated("the assertion is malformed");
+  if (!assertion.ParseFromString(signed_assertion.assertion()))
+    return Unauthenticated("the assertion is malformed");
   const int64_t now = clock_.Now().time_since_epoch().count();
   const int64_t issued = assertion.issued_at_ns(), ends = assertion.not_after_ns();
-  if (issued <= 0 || ends <= issued || ends - issued > std::chrono::nanoseconds(kAssertionLifetimeMax).count()) {
+  if (issued <= 0 || ends <= issued ||
+      ends - issued > std::chrono::nanoseconds(kAssertionLifetimeMax).count()) {
     return Unauthenticated("the assertion lives longer than it may");
   }
   if (issued > now + std::chrono::nanoseconds(kAssertionSkewMax).count()) {

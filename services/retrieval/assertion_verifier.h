@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checks who is asking, as gateway signed it. Does not resolve groups and does not decide; see retrieval/directory.h.
-// SPEC: proto/cloister/v1/common.proto (SignedAssertion).
+// Checks who is asking, as gateway signed it. Does not resolve groups and does not decide; see
+// retrieval/directory.h. SPEC: proto/cloister/v1/common.proto (SignedAssertion).
 #pragma once
 
 #include <chrono>
@@ -29,12 +29,13 @@ struct VerifiedAssertion {
 // Thread-safe. `clock` must outlive it.
 class AssertionVerifier {
  public:
-  // `fetch_key` gets gateway's public key (32 bytes) and may block; it is called at the first assertion and again, at
-  // most once each kKeyRefreshPause, when a signature does not verify.
+  // `fetch_key` gets gateway's public key (32 bytes) and may block; it is called at the first assertion and
+  // again, at most once each kKeyRefreshPause, when a signature does not verify.
   AssertionVerifier(std::string tenant, std::function<StatusOr<std::string>()> fetch_key, const Clock& clock)
       : tenant_(std::move(tenant)), fetch_key_(std::move(fetch_key)), clock_(clock) {}
 
-  // Errors: kUnauthenticated (signature, lifetime, expired, another tenant, malformed), kUnavailable (no key yet).
+  // Errors: kUnauthenticated (signature, lifetime, expired, another tenant, malformed), kUnavailable (no key
+  // yet).
   StatusOr<VerifiedAssertion> Verify(const v1::SignedAssertion& signed_assertion);
 
  private:

@@ -13,11 +13,14 @@ constexpr std::chrono::nanoseconds kStart = std::chrono::hours(24 * 365 * 56);
 class AssertionVerifierTest : public testing::Test {
  protected:
   AssertionVerifierTest()
-      : verifier_("main", [this]() -> StatusOr<std::string> {
-          ++fetches_;
-          if (!keys_up_) return Unavailable("keys is down");
-          return signer_.public_key();
-        }, clock_) {}
+      : verifier_(
+            "main",
+            [this]() -> StatusOr<std::string> {
+              ++fetches_;
+              if (!keys_up_) return Unavailable("keys is down");
+              return signer_.public_key();
+            },
+            clock_) {}
 
   v1::PrincipalAssertion Good() const {
     const int64_t now = clock_.Now().time_since_epoch().count();
@@ -88,14 +91,20 @@ TEST_F(AssertionVerifierTest, RefusesASignatureOverAnotherContext) {
 TEST_F(AssertionVerifierTest, RefusesWrongTimes) {
   const int64_t second = 1'000'000'000;
   const auto refused = StatusCode::kUnauthenticated;
-  EXPECT_EQ(CodeAfter([&](auto& a) { a.set_not_after_ns(a.issued_at_ns() + 120 * second); }), StatusCode::kOk);
+  EXPECT_EQ(CodeAfter([&](auto& a) { a.set_not_after_ns(a.issued_at_ns() + 120 * second); }),
+            StatusCode::kOk);
   EXPECT_EQ(CodeAfter([&](auto& a) { a.set_not_after_ns(a.issued_at_ns() + 120 * second + 1); }), refused);
-  EXPECT_EQ(CodeAfter([&](auto& a) { a.set_issued_at_ns(a.issued_at_ns() - 60 * second), a.set_not_after_ns(a.issued_at_ns() + 60 * second); }), refused);
+  EXPECT_EQ(CodeAfter([&](auto& a) {
+              a.set_issued_at_ns(a.issued_at_ns() - 60 * second),
+                  a.set_not_after_ns(a.issued_at_ns() + 60 * second);
+            }),
+            refused);
   EXPECT_EQ(CodeAfter([&](auto& a) { a.set_not_after_ns(a.issued_at_ns()); }), refused);
   EXPECT_EQ(CodeAfter([&](auto& a) { a.set_issued_at_ns(a.issued_at_ns() + 5 * second); }), StatusCode::kOk);
   EXPECT_EQ(CodeAfter([&](auto& a) { a.set_issued_at_ns(a.issued_at_ns() + 5 * second + 1); }), refused);
   EXPECT_EQ(CodeAfter([&](auto& a) { a.set_issued_at_ns(0); }), refused);
-  EXPECT_EQ(CodeAfter([&](auto& a) { a.set_issued_at_ns(INT64_MIN), a.set_not_after_ns(INT64_MAX); }), refused);
+  EXPECT_EQ(CodeAfter([&](auto& a) { a.set_issued_at_ns(INT64_MIN), a.set_not_after_ns(INT64_MAX); }),
+            refused);
 }
 
 TEST_F(AssertionVerifierTest, RefusesOtherTenantsAndMalformedContent) {
@@ -104,8 +113,14 @@ TEST_F(AssertionVerifierTest, RefusesOtherTenantsAndMalformedContent) {
   EXPECT_EQ(CodeAfter([](auto& a) { a.set_user(""); }), refused);
   EXPECT_EQ(CodeAfter([](auto& a) { a.set_user(std::string(257, 'u')); }), refused);
   EXPECT_EQ(CodeAfter([](auto& a) { a.set_session_id("short"); }), refused);
-  EXPECT_EQ(CodeAfter([](auto& a) { for (int i = 0; i < 257; ++i) a.add_roles("r"); }), refused);
-  EXPECT_EQ(CodeAfter([](auto& a) { for (int i = 0; i < 257; ++i) a.add_groups("g"); }), refused);
+  EXPECT_EQ(CodeAfter([](auto& a) {
+              for (int i = 0; i < 257; ++i) a.add_roles("r");
+            }),
+            refused);
+  EXPECT_EQ(CodeAfter([](auto& a) {
+              for (int i = 0; i < 257; ++i) a.add_groups("g");
+            }),
+            refused);
   v1::SignedAssertion garbage;
   garbage.set_assertion(std::string(20, '\xFF'));
   garbage.set_signature(signer_.Sign("cloister/assertion/v1\n" + garbage.assertion()));
@@ -116,7 +131,8 @@ TEST_F(AssertionVerifierTest, RefusesOtherTenantsAndMalformedContent) {
 TEST_F(AssertionVerifierTest, FetchesANewKeyOnceWhenASignatureFails) {
   ASSERT_TRUE(verifier_.Verify(Sign(Good())).ok());
   signer_ = crypto::Ed25519Signer::Generate();
-  EXPECT_EQ(verifier_.Verify(Sign(Good())).status().code(), StatusCode::kUnauthenticated);  // Within the pause.
+  EXPECT_EQ(verifier_.Verify(Sign(Good())).status().code(),
+            StatusCode::kUnauthenticated);  // Within the pause.
   clock_.Advance(kKeyRefreshPause);
   EXPECT_TRUE(verifier_.Verify(Sign(Good())).ok());
   EXPECT_EQ(fetches_, 2);

@@ -17,7 +17,8 @@ v1::AppendRequest ReleaseToAudit(const retrieval::ReleaseRecord& record) {
                         {"class", passage.access_class.hex()},
                         {"policy", passage.policy}});
   }
-  nlohmann::json obligations = {{"redact", record.obligations.redact}, {"watermark", record.obligations.watermark ? 1 : 0}};
+  nlohmann::json obligations = {{"redact", record.obligations.redact},
+                                {"watermark", record.obligations.watermark ? 1 : 0}};
   if (record.obligations.passages_max) obligations["passages_max"] = *record.obligations.passages_max;
   nlohmann::json body = {{"search", record.search.hex()},
                          {"passages", std::move(passages)},
@@ -49,6 +50,12 @@ v1::AppendRequest EventToAudit(const retrieval::Event& event) {
   request.set_actor_kind("service");
   request.set_actor(event.actor);
   for (const std::string& subject : event.subjects) request.add_subjects(subject);
+  if (!event.user.empty()) {
+    v1::SectionInput* section = request.add_sections();
+    section->set_subject_kind("user");
+    section->set_subject(event.user);
+    section->set_content_json(nlohmann::json{{"user", event.user}, {"details", event.user_details}}.dump());
+  }
   return request;
 }
 
@@ -60,8 +67,8 @@ StatusOr<uint64_t> AuditReleaseRecorder::Record(const retrieval::ReleaseRecord& 
 }
 
 Status DeliverOutbox(retrieval::Rows& rows, const AuditClient& audit) {
-  const Status status =
-      rows.DeliverEvents([&](const retrieval::Event& event) { return audit.Append(EventToAudit(event)).status(); });
+  const Status status = rows.DeliverEvents(
+      [&](const retrieval::Event& event) { return audit.Append(EventToAudit(event)).status(); });
   if (status.ok()) return status;
   LogStatus(LogLevel::kError, "retrieval.event_not_recorded", status);
   return Unavailable("the change is made, and the audit log has yet to take its record; try again");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What retrieval tells the audit log: releases, before text leaves, and changes of documents, policy and directory,
-// from the outbox. Ids, numbers and names of rules go in the public part; no text, title or source.
+// What retrieval tells the audit log: releases, before text leaves, and changes of documents, policy and
+// directory, from the outbox. Ids, numbers and names of rules go in the public part; no text, title or
+// source.
 #pragma once
 
 #include <string>

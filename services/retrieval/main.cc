@@ -54,10 +54,12 @@ class RetrievalProcess final : public RunningService {
                               retrieval::Corpus::Open(*process->store_, process->store_->database_id(),
                                                       *process->keys_, process->clock_, std::move(options)));
     const std::string region = context.config().String("appliance.region");
-    process->searcher_ = std::make_unique<retrieval::Searcher>(*process->corpus_, process->contexts_, process->clock_, region);
-    process->releaser_ = std::make_unique<retrieval::Releaser>(*process->corpus_, process->contexts_, process->recorder_,
-                                                               process->clock_, region);
-    process->retrieval_ = std::make_unique<RetrievalService>(*process->searcher_, *process->releaser_, process->verifier_);
+    process->searcher_ =
+        std::make_unique<retrieval::Searcher>(*process->corpus_, process->contexts_, process->clock_, region);
+    process->releaser_ = std::make_unique<retrieval::Releaser>(*process->corpus_, process->contexts_,
+                                                               process->recorder_, process->clock_, region);
+    process->retrieval_ =
+        std::make_unique<RetrievalService>(*process->searcher_, *process->releaser_, process->verifier_);
     process->documents_ = std::make_unique<DocumentsService>(*process->corpus_, process->audit_);
     process->directory_ = std::make_unique<DirectoryService>(*process->corpus_, process->audit_);
     // What a crash left in the outbox; what fails now is tried again after the next change.
@@ -65,7 +67,9 @@ class RetrievalProcess final : public RunningService {
     if (!delivered.ok()) LogStatus(LogLevel::kWarning, "retrieval.outbox_waits", delivered);
     return StatusOr<std::unique_ptr<RunningService>>(std::move(process));
   }
-  std::vector<grpc::Service*> RpcServices() override { return {retrieval_.get(), documents_.get(), directory_.get()}; }
+  std::vector<grpc::Service*> RpcServices() override {
+    return {retrieval_.get(), documents_.get(), directory_.get()};
+  }
   std::vector<MethodRule> Rules() const override { return RetrievalRules(); }
 
  private:

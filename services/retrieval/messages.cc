@@ -20,10 +20,12 @@ StatusOr<retrieval::NewChunk> ChunkFrom(const v1::ChunkInput& input) {
     retrieval::Sentence sentence;
     sentence.start = from.start();
     sentence.end = from.end();
-    if (from.kind() > std::numeric_limits<uint8_t>::max()) return InvalidArgument("a sentence has an unknown kind");
+    if (from.kind() > std::numeric_limits<uint8_t>::max())
+      return InvalidArgument("a sentence has an unknown kind");
     sentence.kind = static_cast<uint8_t>(from.kind());
     sentence.lead_in = from.lead_in();
-    for (const v1::Box& box : from.boxes()) sentence.boxes.push_back({box.page(), box.x0(), box.y0(), box.x1(), box.y1()});
+    for (const v1::Box& box : from.boxes())
+      sentence.boxes.push_back({box.page(), box.x0(), box.y0(), box.x1(), box.y1()});
     added.chunk.sentences.push_back(std::move(sentence));
   }
   CLOISTER_ASSIGN_OR_RETURN(added.vector, FloatsFrom(input.vector()));

@@ -12,12 +12,15 @@ namespace cloister::services {
 namespace {
 
 grpc::Status BadAssertion(const Status& status) {
-  return status.code() == StatusCode::kUnauthenticated ? ToGrpc(status, "BAD_ASSERTION", "assertion") : ToGrpc(status);
+  return status.code() == StatusCode::kUnauthenticated ? ToGrpc(status, "BAD_ASSERTION", "assertion")
+                                                       : ToGrpc(status);
 }
 
-grpc::Status TooLarge(std::string_view reason, std::string_view field, uint64_t limit, std::string_view unit) {
-  return ToGrpc(InvalidArgument(std::string(field) + " has at most " + std::to_string(limit) + " " + std::string(unit)),
-                reason, field, limit);
+grpc::Status TooLarge(std::string_view reason, std::string_view field, uint64_t limit,
+                      std::string_view unit) {
+  return ToGrpc(
+      InvalidArgument(std::string(field) + " has at most " + std::to_string(limit) + " " + std::string(unit)),
+      reason, field, limit);
 }
 
 // The reasons callers act upon; everything else carries its code and message alone.
@@ -73,7 +76,8 @@ grpc::Status RetrievalService::Search(grpc::ServerContext*, const v1::SearchRequ
   if (request->question().size() > retrieval::kQuestionBytesMax) {
     return TooLarge("QUESTION_TOO_LONG", "question", retrieval::kQuestionBytesMax, "bytes");
   }
-  if (request->hits_max() > retrieval::kHitsMax) return TooLarge("TOO_MANY_HITS", "hits_max", retrieval::kHitsMax, "hits");
+  if (request->hits_max() > retrieval::kHitsMax)
+    return TooLarge("TOO_MANY_HITS", "hits_max", retrieval::kHitsMax, "hits");
   auto assertion = verifier_.Verify(request->assertion());
   if (!assertion.ok()) return BadAssertion(assertion.status());
   auto vector = FloatsFrom(request->question_vector());
@@ -122,7 +126,8 @@ grpc::Status RetrievalService::Release(grpc::ServerContext*, const v1::ReleaseRe
   return grpc::Status::OK;
 }
 
-grpc::Status DocumentsService::PutDocument(grpc::ServerContext* context, const v1::PutDocumentRequest* request,
+grpc::Status DocumentsService::PutDocument(grpc::ServerContext* context,
+                                           const v1::PutDocumentRequest* request,
                                            v1::PutDocumentResponse* response) {
   if (request->original().size() > retrieval::kOriginalBytesMax) {
     return TooLarge("ORIGINAL_TOO_LARGE", "original", retrieval::kOriginalBytesMax, "bytes");
@@ -130,7 +135,8 @@ grpc::Status DocumentsService::PutDocument(grpc::ServerContext* context, const v
   if (request->text().size() > retrieval::kTextBytesMax) {
     return TooLarge("TEXT_TOO_LARGE", "text", retrieval::kTextBytesMax, "bytes");
   }
-  // gRPC hands out the request as const; a copy is made of it once, and its large fields are moved from there.
+  // gRPC hands out the request as const; a copy is made of it once, and its large fields are moved from
+  // there.
   v1::PutDocumentRequest own(*request);
   auto document = DocumentFrom(own);
   if (!document.ok()) return DocumentError(document.status());
@@ -142,7 +148,8 @@ grpc::Status DocumentsService::PutDocument(grpc::ServerContext* context, const v
   return ToGrpc(DeliverOutbox(corpus_.rows(), audit_));
 }
 
-grpc::Status DocumentsService::DeleteDocument(grpc::ServerContext* context, const v1::DeleteDocumentRequest* request,
+grpc::Status DocumentsService::DeleteDocument(grpc::ServerContext* context,
+                                              const v1::DeleteDocumentRequest* request,
                                               v1::DeleteDocumentResponse* response) {
   const auto existed = corpus_.Delete(request->collection(), request->source(), CallerIdentity(*context));
   if (!existed.ok()) return ToGrpc(existed.status());
@@ -180,9 +187,11 @@ grpc::Status DocumentsService::GetIndexStatus(grpc::ServerContext*, const v1::Ge
 grpc::Status DirectoryService::PutUser(grpc::ServerContext* context, const v1::PutUserRequest* request,
                                        v1::PutUserResponse*) {
   const v1::User& from = request->user();
-  retrieval::User user{from.name(), {from.groups().begin(), from.groups().end()}, {from.roles().begin(), from.roles().end()}};
+  retrieval::User user{
+      from.name(), {from.groups().begin(), from.groups().end()}, {from.roles().begin(), from.roles().end()}};
   const Status status = corpus_.directory().PutUser(std::move(user), CallerIdentity(*context));
-  if (!status.ok()) return ToGrpc(status, status.code() == StatusCode::kInvalidArgument ? "BAD_NAME" : "", "user");
+  if (!status.ok())
+    return ToGrpc(status, status.code() == StatusCode::kInvalidArgument ? "BAD_NAME" : "", "user");
   return ToGrpc(DeliverOutbox(corpus_.rows(), audit_));
 }
 
@@ -205,7 +214,8 @@ grpc::Status DirectoryService::ListUsers(grpc::ServerContext*, const v1::ListUse
   return grpc::Status::OK;
 }
 
-grpc::Status DirectoryService::PutCollection(grpc::ServerContext* context, const v1::PutCollectionRequest* request,
+grpc::Status DirectoryService::PutCollection(grpc::ServerContext* context,
+                                             const v1::PutCollectionRequest* request,
                                              v1::PutCollectionResponse* response) {
   const v1::Collection& from = request->collection();
   retrieval::Collection collection;
@@ -216,7 +226,8 @@ grpc::Status DirectoryService::PutCollection(grpc::ServerContext* context, const
   collection.no_sentence_vectors = from.no_sentence_vectors();
   const auto created = corpus_.directory().PutCollection(std::move(collection), CallerIdentity(*context));
   if (!created.ok()) {
-    return ToGrpc(created.status(), created.status().code() == StatusCode::kInvalidArgument ? "BAD_NAME" : "", "collection");
+    return ToGrpc(created.status(), created.status().code() == StatusCode::kInvalidArgument ? "BAD_NAME" : "",
+                  "collection");
   }
   response->set_created(*created);
   return ToGrpc(DeliverOutbox(corpus_.rows(), audit_));

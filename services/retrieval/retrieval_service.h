@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The RPC face of retrieval: limits, assertions, and the outbox after each change. Does not decide, search or store;
-// see retrieval/. SPEC: proto/cloister/v1/retrieval.proto.
+// The RPC face of retrieval: limits, assertions, and the outbox after each change. Does not decide, search or
+// store; see retrieval/. SPEC: proto/cloister/v1/retrieval.proto.
 #pragma once
 
 #include <grpcpp/grpcpp.h>

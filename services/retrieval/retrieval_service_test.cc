@@ -6,7 +6,6 @@
 
 #include <atomic>
 #include <mutex>
-
 #include <nlohmann/json.hpp>
 
 #include "cloister/v1/audit.grpc.pb.h"
@@ -22,7 +21,8 @@ namespace {
 
 class FakeAudit final : public v1::Audit::Service {
  public:
-  grpc::Status Append(grpc::ServerContext*, const v1::AppendRequest* request, v1::AppendResponse* response) override {
+  grpc::Status Append(grpc::ServerContext*, const v1::AppendRequest* request,
+                      v1::AppendResponse* response) override {
     std::lock_guard lock(mutex_);
     if (down) return {grpc::StatusCode::UNAVAILABLE, "down"};
     records.push_back(*request);
@@ -47,10 +47,13 @@ class RetrievalServiceTest : public testing::Test {
   RetrievalServiceTest() {
     const auto own = authority_.For("retrieval");
     audit_server_ = Serve("audit", {{"/cloister.v1.Audit/Append", {"retrieval"}}}, {&fake_audit_});
-    audit_ = std::make_unique<AuditClient>(Connect(own, "audit", SocketOf("audit")), std::chrono::milliseconds(2'000));
+    audit_ = std::make_unique<AuditClient>(Connect(own, "audit", SocketOf("audit")),
+                                           std::chrono::milliseconds(2'000));
     recorder_ = std::make_unique<AuditReleaseRecorder>(*audit_);
-    releaser_ = std::make_unique<retrieval::Releaser>(*corpus_.corpus, *corpus_.contexts, *recorder_, corpus_.clock, "local");
-    verifier_ = std::make_unique<AssertionVerifier>("main", [this] { return StatusOr<std::string>(signer_.public_key()); }, corpus_.clock);
+    releaser_ = std::make_unique<retrieval::Releaser>(*corpus_.corpus, *corpus_.contexts, *recorder_,
+                                                      corpus_.clock, "local");
+    verifier_ = std::make_unique<AssertionVerifier>(
+        "main", [this] { return StatusOr<std::string>(signer_.public_key()); }, corpus_.clock);
     retrieval_ = std::make_unique<RetrievalService>(*corpus_.searcher, *releaser_, *verifier_);
     documents_ = std::make_unique<DocumentsService>(*corpus_.corpus, *audit_);
     directory_ = std::make_unique<DirectoryService>(*corpus_.corpus, *audit_);
@@ -65,8 +68,11 @@ class RetrievalServiceTest : public testing::Test {
     audit_server_->Shutdown();
   }
 
-  std::filesystem::path SocketOf(const std::string& identity) const { return sockets_.path() / (identity + ".sock"); }
-  std::unique_ptr<RpcServer> Serve(const std::string& identity, std::vector<MethodRule> rules, std::vector<grpc::Service*> services) {
+  std::filesystem::path SocketOf(const std::string& identity) const {
+    return sockets_.path() / (identity + ".sock");
+  }
+  std::unique_ptr<RpcServer> Serve(const std::string& identity, std::vector<MethodRule> rules,
+                                   std::vector<grpc::Service*> services) {
     RpcServerOptions options;
     options.socket = SocketOf(identity);
     options.rules = std::move(rules);
@@ -204,7 +210,15 @@ TEST_F(RetrievalServiceTest, FromPutToReleaseWithARecordForEachStep) {
   EXPECT_EQ(passage.sentences(0).boxes(0).x1(), 100);
   EXPECT_NE(passage.sentences(0).dense_context(), 0);
   EXPECT_NE(passage.dense(), 0);
-  EXPECT_EQ(fake_audit_.Events(), (std::vector<std::string>{"directory.changed", "policy.changed", "document.ingested", "ask.release"}));
+  EXPECT_EQ(fake_audit_.Events(), (std::vector<std::string>{"directory.changed", "policy.changed",
+                                                            "document.ingested", "ask.release"}));
+  const v1::AppendRequest& directory_record = fake_audit_.records.front();
+  ASSERT_EQ(directory_record.sections_size(), 1);
+  EXPECT_EQ(directory_record.sections(0).subject_kind(), "user");
+  EXPECT_EQ(directory_record.sections(0).subject(), "a.weber");
+  EXPECT_NE(directory_record.sections(0).content_json().find("nurses"), std::string::npos);
+  EXPECT_EQ(directory_record.body_json().find("weber"), std::string::npos);
+  EXPECT_EQ(directory_record.actor(), "gateway");
   const v1::AppendRequest& record = fake_audit_.records.back();
   EXPECT_EQ(record.actor_kind(), "user");
   EXPECT_EQ(record.actor(), "a.weber");
@@ -268,7 +282,9 @@ TEST_F(RetrievalServiceTest, SourcesAndStatusAreListed) {
   EXPECT_EQ(sources.sources(0).source(), "dose.md");
   EXPECT_EQ(sources.sources(0).original_sha256().size(), 32u);
   v1::IndexStatus status;
-  ASSERT_TRUE(Call<v1::Documents>("supervisor", &v1::Documents::Stub::GetIndexStatus, v1::GetIndexStatusRequest(), &status).ok());
+  ASSERT_TRUE(Call<v1::Documents>("supervisor", &v1::Documents::Stub::GetIndexStatus,
+                                  v1::GetIndexStatusRequest(), &status)
+                  .ok());
   EXPECT_EQ(status.documents(), 1u);
   EXPECT_EQ(status.chunks(), 1u);
   v1::DeleteDocumentRequest remove;
@@ -279,10 +295,13 @@ TEST_F(RetrievalServiceTest, SourcesAndStatusAreListed) {
   EXPECT_TRUE(removed.existed());
   EXPECT_EQ(fake_audit_.Events().back(), "document.deleted");
   v1::ListUsersResponse users;
-  ASSERT_TRUE(Call<v1::Directory>("gateway", &v1::Directory::Stub::ListUsers, v1::ListUsersRequest(), &users).ok());
+  ASSERT_TRUE(
+      Call<v1::Directory>("gateway", &v1::Directory::Stub::ListUsers, v1::ListUsersRequest(), &users).ok());
   EXPECT_EQ(users.users_size(), 1);
   v1::ListCollectionsResponse collections;
-  ASSERT_TRUE(Call<v1::Directory>("gateway", &v1::Directory::Stub::ListCollections, v1::ListCollectionsRequest(), &collections).ok());
+  ASSERT_TRUE(Call<v1::Directory>("gateway", &v1::Directory::Stub::ListCollections,
+                                  v1::ListCollectionsRequest(), &collections)
+                  .ok());
   ASSERT_EQ(collections.collections_size(), 1);
   EXPECT_EQ(collections.collections(0).classification(), "internal");
   v1::DeleteUserRequest who;
@@ -295,13 +314,17 @@ TEST_F(RetrievalServiceTest, SourcesAndStatusAreListed) {
 TEST_F(RetrievalServiceTest, WrongCallersAreRefused) {
   SetUpWard();
   v1::SearchResponse search;
-  EXPECT_EQ((Call<v1::Retrieval>("ingest", &v1::Retrieval::Stub::Search, Question("a.weber"), &search).error_code()),
+  EXPECT_EQ((Call<v1::Retrieval>("ingest", &v1::Retrieval::Stub::Search, Question("a.weber"), &search)
+                 .error_code()),
             grpc::StatusCode::PERMISSION_DENIED);
   v1::PutDocumentResponse put;
-  EXPECT_EQ((Call<v1::Documents>("gateway", &v1::Documents::Stub::PutDocument, DocumentRequest("x", "x"), &put).error_code()),
-            grpc::StatusCode::PERMISSION_DENIED);
+  EXPECT_EQ(
+      (Call<v1::Documents>("gateway", &v1::Documents::Stub::PutDocument, DocumentRequest("x", "x"), &put)
+           .error_code()),
+      grpc::StatusCode::PERMISSION_DENIED);
   v1::PutUserResponse user;
-  EXPECT_EQ((Call<v1::Directory>("ingest", &v1::Directory::Stub::PutUser, v1::PutUserRequest(), &user).error_code()),
+  EXPECT_EQ((Call<v1::Directory>("ingest", &v1::Directory::Stub::PutUser, v1::PutUserRequest(), &user)
+                 .error_code()),
             grpc::StatusCode::PERMISSION_DENIED);
 }
 
