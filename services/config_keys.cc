@@ -17,7 +17,7 @@ std::vector<ConfigKey> AllConfigKeys() {
       {"models.directory", std::string(""), "folder of models; empty: the set-up's own"},
       {"embedding.threads", int64_t{2}, "threads of the embedder", 1, 256},
       {"generation.threads", int64_t{2}, "threads of the generator", 1, 256},
-      {"generation.candidates", int64_t{8}, "spans scored by the generator for one question", 0, 64},
+      {"generation.candidates", int64_t{8}, "spans scored by the generator for one question", 1, 64},
       // Retrieval.
       {"retrieval.segment_documents", int64_t{2000}, "documents that make a new index segment", 1, 1000000},
       // Ingest.
