@@ -30,7 +30,7 @@ inline constexpr const char* kPeerNames[] = {"keys", "audit", "embedding", "retr
 constexpr std::chrono::milliseconds kAuditTimeout{5'000};
 constexpr std::chrono::milliseconds kQuickTimeout{10'000};      // Directory, status, embedding, search.
 constexpr std::chrono::milliseconds kReleaseTimeout{15'000};    // Includes an audit append.
-constexpr std::chrono::milliseconds kGenerationTimeout{60'000};
+constexpr std::chrono::milliseconds kGenerationTimeout{120'000};  // A machine whose cores are all busy takes this long.
 constexpr std::chrono::milliseconds kExportTimeout{600'000};
 
 class Peers {
