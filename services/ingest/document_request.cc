@@ -8,7 +8,7 @@
 namespace cloister::services {
 namespace {
 
-constexpr std::chrono::milliseconds kEmbedTimeout{300'000};  // 128 texts on a busy machine.
+constexpr std::chrono::milliseconds kEmbedTimeout{300'000};  // 64 texts on a busy machine.
 constexpr size_t kChunkOverheadBytes = 512;
 constexpr size_t kSentenceOverheadBytes = 40;
 constexpr size_t kBoxBytes = 28;
@@ -80,7 +80,7 @@ StatusOr<bool> FitsWithSentenceVectors(const PreparedFile& file, uint32_t dimens
 
 Status EmbedDocument(const PreparedFile& file, const EmbedderInfo& embedder, bool sentence_vectors,
                      v1::Embedding::StubInterface& embedding, const PeerPatience& patience,
-                     const std::atomic<bool>& halted, std::vector<v1::ChunkInput>& chunks) {
+                     Halt& halt, std::vector<v1::ChunkInput>& chunks) {
   std::vector<std::string> texts;
   std::vector<Target> targets;
   AppendTexts(file, sentence_vectors, texts, targets);
@@ -92,7 +92,7 @@ Status EmbedDocument(const PreparedFile& file, const EmbedderInfo& embedder, boo
     request.set_kind(v1::EMBED_KIND_PASSAGE);
     for (size_t i = from; i < from + count; ++i) request.add_texts(std::move(texts[i]));
     v1::EmbedResponse response;
-    CLOISTER_RETURN_IF_ERROR(CallPeer(patience, halted, kEmbedTimeout, true, [&](grpc::ClientContext& context) {
+    CLOISTER_RETURN_IF_ERROR(CallPeer(patience, halt, kEmbedTimeout, true, [&](grpc::ClientContext& context) {
       return embedding.Embed(&context, request, &response);
     }));
     if (response.dimension() != embedder.dimension || response.vectors().size() != count * vector_bytes) {

@@ -15,7 +15,7 @@
 
 namespace cloister::services {
 
-constexpr size_t kEmbedTextsPerCall = 128;
+constexpr size_t kEmbedTextsPerCall = 64;  // Questions wait for no more than one such call.
 constexpr size_t kPutBytesMax = 88 * 1024 * 1024;  // Under the message limit of the chassis, with room for framing.
 constexpr size_t kChunksPerDocumentMax = 65'536;
 
@@ -40,10 +40,10 @@ StatusOr<bool> FitsWithSentenceVectors(const PreparedFile& file, uint32_t dimens
 v1::PutDocumentRequest DescribeDocument(const std::string& collection, const EmbedderInfo& embedder, PreparedFile& file);
 
 // Embeds chunks, and sentences in context and alone, and adds the vectors to `request`. Call before
-// DescribeDocument takes the text. Blocks; stops between batches when `halted`.
+// DescribeDocument takes the text. Blocks; stops when `halt` is set.
 // Errors: kInternal (the embedder answered with vectors of another count or length), others as CallPeer.
 Status EmbedDocument(const PreparedFile& file, const EmbedderInfo& embedder, bool sentence_vectors,
                      v1::Embedding::StubInterface& embedding, const PeerPatience& patience,
-                     const std::atomic<bool>& halted, std::vector<v1::ChunkInput>& chunks);
+                     Halt& halt, std::vector<v1::ChunkInput>& chunks);
 
 }  // namespace cloister::services

@@ -25,7 +25,11 @@ namespace cloister::services {
 class FakeEmbedding final : public v1::Embedding::Service {
  public:
   static constexpr uint32_t kDimension = 4;
-  grpc::Status Embed(grpc::ServerContext*, const v1::EmbedRequest* request, v1::EmbedResponse* response) override {
+  grpc::Status Embed(grpc::ServerContext* context, const v1::EmbedRequest* request, v1::EmbedResponse* response) override {
+    while (hold && !context->IsCancelled()) {
+      held = true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
     if (fail_next > 0 && fail_next-- > 0) return {grpc::StatusCode::UNAVAILABLE, "restarting"};
     if (busy_next > 0 && busy_next-- > 0) return {grpc::StatusCode::RESOURCE_EXHAUSTED, "queue full"};
     std::this_thread::sleep_for(delay.load());
@@ -45,8 +49,13 @@ class FakeEmbedding final : public v1::Embedding::Service {
     info->set_dimension(kDimension);
     return grpc::Status::OK;
   }
+  // Blocks until a call is being held.
+  void AwaitHeld() const {
+    while (!held) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
   std::mutex mutex;
   std::vector<std::string> texts;
+  std::atomic<bool> hold{false}, held{false};
   std::atomic<int> fail_next{0}, busy_next{0};
   std::atomic<bool> wrong_count{false};
   std::atomic<std::chrono::milliseconds> delay{std::chrono::milliseconds(0)};

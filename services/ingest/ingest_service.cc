@@ -46,7 +46,7 @@ void IngestService::Stop() {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
-    for (const auto& job : live_) job->Halt();
+    for (const auto& job : live_) job->End();
     changed_.notify_all();
   }
   if (thread_.joinable()) thread_.join();

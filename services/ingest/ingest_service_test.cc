@@ -314,6 +314,20 @@ TEST_F(IngestServiceTest, CancelsAndGoesOnWhereItWas) {
   EXPECT_EQ(again.files_done(), 30 - stored);
 }
 
+// Neither may wait for an embedder that takes minutes.
+TEST_F(IngestServiceTest, CancelsInTheMiddleOfACall) {
+  Write("a.md", "text");
+  fake_.embedding.hold = true;
+  const std::string id = Start(Request()).id();
+  fake_.embedding.AwaitHeld();
+  v1::CancelJobRequest cancel;
+  cancel.set_id(id);
+  v1::Job answer;
+  ASSERT_TRUE(service_->CancelJob(nullptr, &cancel, &answer).ok());
+  EXPECT_EQ(Await(id).state(), v1::JOB_STATE_CANCELLED);
+  EXPECT_EQ(fake_.documents.puts, 0);
+}
+
 TEST_F(IngestServiceTest, StopMarksTheJobAsRepeatable) {
   for (int i = 0; i < 20; ++i) Write("f" + std::to_string(i) + ".md", "text");
   fake_.embedding.delay = std::chrono::milliseconds(50);

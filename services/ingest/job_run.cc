@@ -69,7 +69,7 @@ Status JobRun::Prepare() {
 
 Status JobRun::CheckCollection() {
   v1::ListCollectionsResponse response;
-  CLOISTER_RETURN_IF_ERROR(CallPeer(options_.patience, job_.halted(), kQuickTimeout, false, [&](grpc::ClientContext& context) {
+  CLOISTER_RETURN_IF_ERROR(CallPeer(options_.patience, job_.halt(), kQuickTimeout, false, [&](grpc::ClientContext& context) {
     return peers_.directory->ListCollections(&context, {}, &response);
   }));
   for (const v1::Collection& collection : response.collections()) {
@@ -82,7 +82,7 @@ Status JobRun::CheckCollection() {
 
 Status JobRun::LoadEmbedder() {
   v1::EmbedderInfo info;
-  CLOISTER_RETURN_IF_ERROR(CallPeer(options_.patience, job_.halted(), kQuickTimeout, false, [&](grpc::ClientContext& context) {
+  CLOISTER_RETURN_IF_ERROR(CallPeer(options_.patience, job_.halt(), kQuickTimeout, false, [&](grpc::ClientContext& context) {
     return peers_.embedding->GetEmbedder(&context, {}, &info);
   }));
   if (info.dimension() == 0) return Internal("the embedder has no dimension");
@@ -102,7 +102,7 @@ Status JobRun::LoadSources() {
   v1::ListSourcesRequest request;
   request.set_collection(job_.request().collection());
   v1::ListSourcesResponse response;
-  CLOISTER_RETURN_IF_ERROR(CallPeer(options_.patience, job_.halted(), kQuickTimeout, false, [&](grpc::ClientContext& context) {
+  CLOISTER_RETURN_IF_ERROR(CallPeer(options_.patience, job_.halt(), kQuickTimeout, false, [&](grpc::ClientContext& context) {
     return peers_.documents->ListSources(&context, request, &response);
   }));
   for (const v1::SourceState& state : response.sources()) known_[state.source()] = state.original_sha256();
@@ -181,11 +181,11 @@ Status JobRun::StoreFile(PreparedFile file) {
   for (const ingest::Note& note : file.document.notes) notes.push_back(ingest::NoteMessage(note));
   std::vector<v1::ChunkInput> chunks;
   CLOISTER_RETURN_IF_ERROR(EmbedDocument(file, embedder_, sentence_vectors_ && *fits, *peers_.embedding,
-                                         options_.patience, job_.halted(), chunks));
+                                         options_.patience, job_.halt(), chunks));
   v1::PutDocumentRequest request = DescribeDocument(job_.request().collection(), embedder_, file);
   for (v1::ChunkInput& chunk : chunks) *request.add_chunks() = std::move(chunk);
   v1::PutDocumentResponse response;
-  const Status put = CallPeer(options_.patience, job_.halted(), kPutTimeout, false, [&](grpc::ClientContext& context) {
+  const Status put = CallPeer(options_.patience, job_.halt(), kPutTimeout, false, [&](grpc::ClientContext& context) {
     return peers_.documents->PutDocument(&context, request, &response);
   });
   // What retrieval has against this one document is the document's failure; anything else would meet the next, too.
@@ -228,7 +228,7 @@ Status JobRun::Prune() {
     request.set_collection(job_.request().collection());
     request.set_source(source);
     v1::DeleteDocumentResponse response;
-    CLOISTER_RETURN_IF_ERROR(CallPeer(options_.patience, job_.halted(), kQuickTimeout, false, [&](grpc::ClientContext& context) {
+    CLOISTER_RETURN_IF_ERROR(CallPeer(options_.patience, job_.halt(), kQuickTimeout, false, [&](grpc::ClientContext& context) {
       return peers_.documents->DeleteDocument(&context, request, &response);
     }));
     job_.Update([](v1::Job& job) { job.set_files_deleted(job.files_deleted() + 1); });
@@ -247,7 +247,7 @@ void JobRun::EndWith(const Status& status) {
     // The first error is the cause; what follows from halting is not.
     if (failure_.ok()) failure_ = status;
   }
-  job_.Halt();
+  job_.End();
   prepared_.Abort();
 }
 

@@ -9,6 +9,7 @@
 
 #include "cloister/v1/ingest.pb.h"
 #include "common/status.h"
+#include "services/ingest/halt.h"
 
 namespace cloister::services {
 
@@ -42,11 +43,15 @@ class LiveJob {
   }
 
   // Asked for by a person.
-  void Cancel() { cancelled_ = halted_ = true; }
+  void Cancel() {
+    cancelled_ = true;
+    halt_.Set();
+  }
   // Also when the service stops or the job as a whole failed.
-  void Halt() { halted_ = true; }
+  void End() { halt_.Set(); }
   bool cancelled() const { return cancelled_; }
-  const std::atomic<bool>& halted() const { return halted_; }
+  const std::atomic<bool>& halted() const { return halt_.is_set(); }
+  Halt& halt() { return halt_; }
 
  private:
   const v1::StartJobRequest request_;
@@ -54,7 +59,7 @@ class LiveJob {
   v1::Job job_;
   size_t failure_bytes_ = 0;
   std::atomic<bool> cancelled_{false};
-  std::atomic<bool> halted_{false};
+  Halt halt_;
 };
 
 }  // namespace cloister::services

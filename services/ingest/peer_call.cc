@@ -2,6 +2,7 @@
 #include "services/ingest/peer_call.h"
 
 #include <algorithm>
+#include <thread>
 
 #include "services/server/rpc_client.h"
 #include "services/server/rpc_status.h"
@@ -23,20 +24,21 @@ bool Wait(std::chrono::milliseconds time, const std::atomic<bool>& halted) {
 
 }  // namespace
 
-Status CallPeer(const PeerPatience& patience, const std::atomic<bool>& halted, std::chrono::milliseconds timeout,
+Status CallPeer(const PeerPatience& patience, Halt& halt, std::chrono::milliseconds timeout,
                 bool busy_too, const std::function<grpc::Status(grpc::ClientContext&)>& call) {
   std::chrono::milliseconds wait = patience.first_wait;
   const auto started = Time::now();
   while (true) {
-    if (halted) return Error(StatusCode::kCancelled, "the job was stopped");
     grpc::ClientContext context;
     SetDeadline(context, timeout);
-    const grpc::Status status = call(context);
+    const Halt::Guard guard(halt, context);
+    const grpc::Status status = halt.is_set() ? grpc::Status::CANCELLED : call(context);
+    if (status.ok()) return Status();
+    if (halt.is_set()) return Error(StatusCode::kCancelled, "the job was stopped");
     const bool again = status.error_code() == grpc::StatusCode::UNAVAILABLE ||
                        (busy_too && status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED);
-    if (status.ok()) return Status();
     if (!again || Time::now() - started >= patience.total) return FromGrpc(status);
-    if (!Wait(wait, halted)) return Error(StatusCode::kCancelled, "the job was stopped");
+    if (!Wait(wait, halt.is_set())) return Error(StatusCode::kCancelled, "the job was stopped");
     wait = std::min(wait * 2, patience.wait_max);
   }
 }

@@ -5,12 +5,11 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <atomic>
 #include <chrono>
 #include <functional>
-#include <thread>
 
 #include "common/status.h"
+#include "services/ingest/halt.h"
 
 namespace cloister::services {
 
@@ -21,8 +20,8 @@ struct PeerPatience {
 };
 
 // `call` is given a fresh context each time. With `busy_too`, RESOURCE_EXHAUSTED is tried again as well: a full
-// queue empties, a full disk does not. Errors: those of the last attempt, kCancelled when `halted` became true.
-Status CallPeer(const PeerPatience& patience, const std::atomic<bool>& halted, std::chrono::milliseconds timeout,
+// queue empties, a full disk does not. Errors: those of the last attempt; kCancelled as soon as `halt` is set, also in the middle of a call.
+Status CallPeer(const PeerPatience& patience, Halt& halt, std::chrono::milliseconds timeout,
                 bool busy_too, const std::function<grpc::Status(grpc::ClientContext&)>& call);
 
 }  // namespace cloister::services
