@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every command group of the `cloister` binary: one function and one file per group. A function declares its
-// subcommands on `app` and stores what to run in `context.command`; main() runs that after parsing. Commands talk to
-// a running appliance through gateway's local socket (services/cli/gateway_client.h) and never to another service.
+// subcommands on `app` and stores what to run in `context.command`; main() runs that after parsing. Commands
+// talk to a running appliance through gateway's local socket (services/cli/gateway_client.h) and never to
+// another service.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -35,8 +36,8 @@ class CliContext {
   // Whether a person looks at out(): colour and progress bars are for them only.
   bool out_is_terminal() const;
 
-  std::string data_flag;            // Set by --data.
-  std::function<int()> command;     // Set by the chosen subcommand's callback; returns the exit status.
+  std::string data_flag;         // Set by --data.
+  std::function<int()> command;  // Set by the chosen subcommand's callback; returns the exit status.
 
  private:
   std::ostream& out_;

@@ -41,7 +41,8 @@ std::string Bounds(const ConfigKey& key) {
 std::string DefaultConfigFile() {
   std::string out =
       "# Configuration of this appliance. Every line is optional: what is commented out is the default.\n"
-      "# An environment variable such as CLOISTER_GATEWAY_LISTEN wins over this file. Secrets never stand here.\n";
+      "# An environment variable such as CLOISTER_GATEWAY_LISTEN wins over this file. Secrets never stand "
+      "here.\n";
   std::string section;
   for (const ConfigKey& key : AllConfigKeys()) {
     const size_t dot = key.name.find('.');

@@ -29,7 +29,8 @@ int RunDown(CliContext& context) {
   const auto deadline = std::chrono::steady_clock::now() + kDownTimeout;
   while (RunningSupervisor(data).ok()) {
     if (std::chrono::steady_clock::now() > deadline) {
-      return context.Fail(Unavailable("the appliance has not stopped yet; `cloister status` shows what still runs"));
+      return context.Fail(
+          Unavailable("the appliance has not stopped yet; `cloister status` shows what still runs"));
     }
     ::usleep(20'000);
   }

@@ -36,7 +36,8 @@ Status CheckDirectory(const std::filesystem::path& data) {
   if (::stat(data.c_str(), &info) != 0) return absl::OkStatus();  // To be made.
   if (!S_ISDIR(info.st_mode)) return FailedPrecondition(data.string() + " is not a directory");
   if ((info.st_mode & 077) != 0) {
-    return FailedPrecondition("others may look into the data directory; run: chmod 700 '" + data.string() + "'");
+    return FailedPrecondition("others may look into the data directory; run: chmod 700 '" + data.string() +
+                              "'");
   }
   std::error_code ignored;
   if (std::filesystem::exists(KeyringPath(data), ignored)) {
@@ -46,8 +47,9 @@ Status CheckDirectory(const std::filesystem::path& data) {
 }
 
 StatusOr<crypto::Secret> NewPassphrase(const InitFlags& flags) {
-  StatusOr<crypto::Secret> out = flags.passphrase_file.empty() ? AskPassphrase("A passphrase for this appliance", true)
-                                                               : ReadPassphraseFile(flags.passphrase_file);
+  StatusOr<crypto::Secret> out = flags.passphrase_file.empty()
+                                     ? AskPassphrase("A passphrase for this appliance", true)
+                                     : ReadPassphraseFile(flags.passphrase_file);
   if (out.ok() && out->size() < crypto::kPassphraseBytesMin) {
     return InvalidArgument("a passphrase needs at least " + std::to_string(crypto::kPassphraseBytesMin) +
                            " characters; five random words are better");
@@ -72,7 +74,8 @@ Status WriteConfigIfAbsent(const std::filesystem::path& data) {
 // models.directory of a configuration that is there already, or of the environment; else the set-up's own.
 StatusOr<std::filesystem::path> ModelDirectory(const std::filesystem::path& data) {
   StatusOr<std::string> toml = ReadFile(data / "cloister.toml", kConfigBytesMax);
-  if (!toml.ok() && toml.status().code() != StatusCode::kNotFound) return Annotate(toml.status(), "cloister.toml");
+  if (!toml.ok() && toml.status().code() != StatusCode::kNotFound)
+    return Annotate(toml.status(), "cloister.toml");
   const auto config = Config::Parse(toml.ok() ? *toml : "", AllConfigKeys(), CloisterEnvironment());
   if (!config.ok()) return Annotate(config.status(), "cloister.toml");
   const std::string& directory = config->String("models.directory");
@@ -122,8 +125,8 @@ int RunInit(CliContext& context, const InitFlags& flags) {
       << "  keys/keyring     every key, sealed by your passphrase\n"
       << "  models/manifest  the models it trusts, signed:\n";
   for (const inference::ModelInfo& model : made->models.manifest.models) {
-    out << "                   " << model.name << " (" << model.licence << "), sha256 " << model.sha256.substr(0, 16)
-        << "...\n";
+    out << "                   " << model.name << " (" << model.licence << "), sha256 "
+        << model.sha256.substr(0, 16) << "...\n";
   }
   out << "  cloister.toml    the configuration; every line is optional\n"
       << "\nThe passphrase is nowhere in it. Without it nothing here can be read again, by anybody.\n";
@@ -141,7 +144,8 @@ void AddInitCommand(CLI::App& app, CliContext& context) {
   CLI::App* command = app.add_subcommand("init", "Make the data directory of a new appliance");
   command->add_option("--passphrase-file", flags->passphrase_file,
                       "file with the passphrase, readable by you alone; without it you are asked twice");
-  command->callback([&context, flags] { context.command = [&context, flags] { return RunInit(context, *flags); }; });
+  command->callback(
+      [&context, flags] { context.command = [&context, flags] { return RunInit(context, *flags); }; });
 }
 
 }  // namespace cloister::services

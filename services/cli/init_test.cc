@@ -47,9 +47,11 @@ class InitTest : public ::testing::Test {
     std::filesystem::create_directories(models_);
     std::ofstream(models_ / "e.gguf") << weights;
     const nlohmann::json embedder = {
-        {"name", "e"}, {"role", "embedder"}, {"file", "e.gguf"},
-        {"sha256", HexEncode(crypto::Sha256("pretend weights"))}, {"licence", "MIT"}, {"source", "test"},
-        {"tokens_max", 512}, {"dimension", 4}, {"pooling", "cls"}, {"question_prefix", ""}};
+        {"name", "e"},       {"role", "embedder"},
+        {"file", "e.gguf"},  {"sha256", HexEncode(crypto::Sha256("pretend weights"))},
+        {"licence", "MIT"},  {"source", "test"},
+        {"tokens_max", 512}, {"dimension", 4},
+        {"pooling", "cls"},  {"question_prefix", ""}};
     std::ofstream(models_ / "manifest.json") << nlohmann::json{{"format", 1}, {"models", {embedder}}}.dump();
   }
 

@@ -20,7 +20,8 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();  // --data may stand after the command.
   CliContext context(std::cout, std::cerr);
-  app.add_option("--data", context.data_flag, "data directory [$CLOISTER_DATA, else ~/.local/share/cloister]");
+  app.add_option("--data", context.data_flag,
+                 "data directory [$CLOISTER_DATA, else ~/.local/share/cloister]");
   AddInitCommand(app, context);
   AddUpCommand(app, context);
   AddStatusCommand(app, context);

@@ -28,7 +28,8 @@ Status PinModels(const CheckedModels& models, storage::KeySource& supervisor_key
   CLOISTER_ASSIGN_OR_RETURN(const storage::DataKey key,
                             supervisor_keys.GetNamedKey(storage::KeyKind::kSigning, "models"));
   CLOISTER_ASSIGN_OR_RETURN(const auto signer, crypto::Ed25519Signer::FromSeed(key.key->view()));
-  CLOISTER_ASSIGN_OR_RETURN(const std::string signed_manifest, inference::SignManifest(models.manifest_json, signer));
+  CLOISTER_ASSIGN_OR_RETURN(const std::string signed_manifest,
+                            inference::SignManifest(models.manifest_json, signer));
   CLOISTER_RETURN_IF_ERROR(MakePrivateDirectory(data_directory / "models"));
   return WriteFileAtomic(data_directory / "models" / "manifest", signed_manifest, 0600);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pins the models at `cloister init`: checks every file against the manifest of the set-up and signs that manifest
-// with a key of this appliance, so that a model changed later is never opened.
+// Pins the models at `cloister init`: checks every file against the manifest of the set-up and signs that
+// manifest with a key of this appliance, so that a model changed later is never opened.
 #pragma once
 
 #include <filesystem>

@@ -25,7 +25,8 @@ StatusOr<crypto::Secret> TakeLine(std::string& bytes) {
   if (line.empty()) {
     problem = InvalidArgument("the passphrase is empty");
   } else if (line.size() > crypto::kPassphraseBytesMax) {
-    problem = InvalidArgument("the passphrase is longer than " + std::to_string(crypto::kPassphraseBytesMax) + " bytes");
+    problem = InvalidArgument("the passphrase is longer than " + std::to_string(crypto::kPassphraseBytesMax) +
+                              " bytes");
   } else if (line.find('\n') != std::string_view::npos) {
     problem = InvalidArgument("the passphrase has more than one line");
   }
@@ -84,8 +85,10 @@ StatusOr<crypto::Secret> ReadPassphraseFile(const std::filesystem::path& file) {
   if (!S_ISREG(info.st_mode)) ::fcntl(fd.get(), F_SETFL, 0);  // A pipe, say: wait for its writer.
   StatusOr<std::string> bytes = ReadAll(fd.get(), crypto::kPassphraseBytesMax + 2);
   if (!bytes.ok()) {
-    if (bytes.status().code() != StatusCode::kResourceExhausted) return Annotate(bytes.status(), "passphrase file");
-    return InvalidArgument("the passphrase is longer than " + std::to_string(crypto::kPassphraseBytesMax) + " bytes");
+    if (bytes.status().code() != StatusCode::kResourceExhausted)
+      return Annotate(bytes.status(), "passphrase file");
+    return InvalidArgument("the passphrase is longer than " + std::to_string(crypto::kPassphraseBytesMax) +
+                           " bytes");
   }
   return TakeLine(*bytes);
 }

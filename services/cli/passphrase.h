@@ -11,8 +11,8 @@
 namespace cloister::services {
 
 // The file's only line; the line end is not part of it.
-// Errors: kFailedPrecondition (others may read the file: the message has the chmod to run), kInvalidArgument (empty,
-// longer than crypto::kPassphraseBytesMax, several lines), kNotFound.
+// Errors: kFailedPrecondition (others may read the file: the message has the chmod to run), kInvalidArgument
+// (empty, longer than crypto::kPassphraseBytesMax, several lines), kNotFound.
 StatusOr<crypto::Secret> ReadPassphraseFile(const std::filesystem::path& file);
 
 // Typed on the controlling terminal without echo, twice with `confirm`. Blocks on the person.

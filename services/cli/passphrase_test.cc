@@ -50,7 +50,8 @@ TEST_F(PassphraseFileTest, RefusesEmptyLongAndSeveralLines) {
   EXPECT_EQ(Read("\n").status().code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(Read("one\ntwo\n").status().code(), StatusCode::kInvalidArgument);
   EXPECT_TRUE(Read(std::string(crypto::kPassphraseBytesMax, 'x') + "\r\n").ok());
-  EXPECT_EQ(Read(std::string(crypto::kPassphraseBytesMax + 1, 'x')).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(Read(std::string(crypto::kPassphraseBytesMax + 1, 'x')).status().code(),
+            StatusCode::kInvalidArgument);
   EXPECT_EQ(Read(std::string(100'000, 'x')).status().code(), StatusCode::kInvalidArgument);
 }
 

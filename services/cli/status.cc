@@ -27,7 +27,8 @@ std::string Age(int64_t since_ns) {
   const int64_t seconds = std::max<int64_t>(0, (now - since_ns) / 1'000'000'000);
   if (seconds < 60) return std::to_string(seconds) + " s";
   if (seconds < 3600) return std::to_string(seconds / 60) + " min";
-  if (seconds < 86400) return std::to_string(seconds / 3600) + " h " + std::to_string(seconds / 60 % 60) + " min";
+  if (seconds < 86400)
+    return std::to_string(seconds / 3600) + " h " + std::to_string(seconds / 60 % 60) + " min";
   return std::to_string(seconds / 86400) + " d " + std::to_string(seconds / 3600 % 24) + " h";
 }
 
@@ -35,9 +36,9 @@ std::string Age(int64_t since_ns) {
 struct Overview {
   std::filesystem::path data;
   bool initialised = false;
-  std::optional<pid_t> supervisor;          // Runs now.
-  std::optional<ApplianceStatus> last;      // What the supervisor last wrote.
-  Json gateway;                             // Its /admin/v1/status; null when it does not answer.
+  std::optional<pid_t> supervisor;      // Runs now.
+  std::optional<ApplianceStatus> last;  // What the supervisor last wrote.
+  Json gateway;                         // Its /admin/v1/status; null when it does not answer.
   std::vector<std::string> not_protected;
 };
 
@@ -114,15 +115,16 @@ Json ToJson(const Overview& overview) {
 
 void PrintServices(const Overview& overview, std::ostream& out) {
   char line[256];
-  std::snprintf(line, sizeof line, "%-12s %-13s %8s %9s  %s\n", "SERVICE", "STATE", "PROCESS", "RESTARTS", "FOR");
+  std::snprintf(line, sizeof line, "%-12s %-13s %8s %9s  %s\n", "SERVICE", "STATE", "PROCESS", "RESTARTS",
+                "FOR");
   out << "\n" << line;
   for (const ServiceStatus& service : overview.last->services) {
     const std::string state(StateOf(overview, service));
     const std::string pid = overview.supervisor && service.pid != 0 ? std::to_string(service.pid) : "-";
     std::string note = Age(service.since_ns);
     if (service.restarts > 0) note += " (last end: " + service.last_exit + ")";
-    std::snprintf(line, sizeof line, "%-12s %-13s %8s %9llu  %s\n", service.name.c_str(), state.c_str(), pid.c_str(),
-                  static_cast<unsigned long long>(service.restarts), note.c_str());
+    std::snprintf(line, sizeof line, "%-12s %-13s %8s %9llu  %s\n", service.name.c_str(), state.c_str(),
+                  pid.c_str(), static_cast<unsigned long long>(service.restarts), note.c_str());
     out << line;
   }
 }
@@ -133,7 +135,8 @@ void PrintContents(const Overview& overview, std::ostream& out) {
   if (index.is_object()) {
     out << "\nDocuments    " << Count(index, "documents") << " in " << Count(index, "chunks") << " chunks\n";
     if (Count(index, "unreadable_documents") != "0") {
-      out << "             " << Count(index, "unreadable_documents") << " cannot be read and are never served\n";
+      out << "             " << Count(index, "unreadable_documents")
+          << " cannot be read and are never served\n";
     }
   }
   if (audit.is_object()) {
@@ -169,9 +172,10 @@ int RunStatus(CliContext& context, bool json) {
   } else {
     Print(overview, context.out());
   }
-  const bool healthy = overview.supervisor && overview.last &&
-                       std::all_of(overview.last->services.begin(), overview.last->services.end(),
-                                   [](const auto& service) { return service.state == ServiceState::kHealthy; });
+  const bool healthy =
+      overview.supervisor && overview.last &&
+      std::all_of(overview.last->services.begin(), overview.last->services.end(),
+                  [](const auto& service) { return service.state == ServiceState::kHealthy; });
   return healthy ? kExitOk : kExitFailed;
 }
 
@@ -181,7 +185,8 @@ void AddStatusCommand(CLI::App& app, CliContext& context) {
   auto json = std::make_shared<bool>(false);
   CLI::App* command = app.add_subcommand("status", "Show what runs, what it holds and what is not protected");
   command->add_flag("--json", *json, "for programs; the exit status is 0 only when everything is healthy");
-  command->callback([&context, json] { context.command = [&context, json] { return RunStatus(context, *json); }; });
+  command->callback(
+      [&context, json] { context.command = [&context, json] { return RunStatus(context, *json); }; });
 }
 
 }  // namespace cloister::services

@@ -33,7 +33,7 @@ class Announcer {
  public:
   virtual ~Announcer() = default;
   virtual void Say(std::string_view line) = 0;
-  virtual void Ready() = 0;               // Everything is healthy: nobody waits any more.
+  virtual void Ready() = 0;  // Everything is healthy: nobody waits any more.
   virtual int Fail(const Status& status) = 0;
 };
 
@@ -82,7 +82,8 @@ Status CheckStartable(const std::filesystem::path& data) {
     return FailedPrecondition("there is no appliance in " + data.string() + "; run `cloister init` first");
   }
   if (RunningSupervisor(data).ok()) {
-    return FailedPrecondition("the appliance of this data directory runs already; `cloister status` shows it");
+    return FailedPrecondition(
+        "the appliance of this data directory runs already; `cloister status` shows it");
   }
   return absl::OkStatus();
 }
@@ -133,7 +134,8 @@ Status Supervise(const std::filesystem::path& data, Passphrase passphrase, Annou
   options.binary_directory = ServiceContext::BinaryDirectory();
   options.passphrase_source = passphrase.source;
   options.say = [&announcer](std::string_view line) { announcer.Say(line); };
-  CLOISTER_ASSIGN_OR_RETURN(auto supervisor, Supervisor::New(std::move(options), std::move(passphrase.secret)));
+  CLOISTER_ASSIGN_OR_RETURN(auto supervisor,
+                            Supervisor::New(std::move(options), std::move(passphrase.secret)));
   CLOISTER_RETURN_IF_ERROR(supervisor->Start(stop));
   if (!stop.requested()) announcer.Ready();
   const Status status = supervisor->Watch(stop);
@@ -219,7 +221,8 @@ void AddUpCommand(CLI::App& app, CliContext& context) {
   command->add_option("--passphrase-file", flags->passphrase_file,
                       "file with the passphrase, readable by you alone; without it you are asked");
   command->add_flag("--detach", flags->detach, "return once every service is healthy");
-  command->callback([&context, flags] { context.command = [&context, flags] { return RunUp(context, *flags); }; });
+  command->callback(
+      [&context, flags] { context.command = [&context, flags] { return RunUp(context, *flags); }; });
 }
 
 }  // namespace cloister::services

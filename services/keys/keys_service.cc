@@ -95,7 +95,8 @@ std::vector<MethodRule> KeysRules() {
       {"/cloister.v1.Keys/CreateKeys", owners},
       {"/cloister.v1.Keys/GetKeys", owners},
       {"/cloister.v1.Keys/GetNamedKey", owners},
-      {"/cloister.v1.Keys/GetPublicKey", {"retrieval", "ingest", "audit", "embedding", "generation", "gateway"}},
+      {"/cloister.v1.Keys/GetPublicKey",
+       {"retrieval", "ingest", "audit", "embedding", "generation", "gateway"}},
       {"/cloister.v1.Keys/GetKeyringStatus", {"gateway", "supervisor"}},
   };
 }

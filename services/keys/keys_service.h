@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// cloister.v1.Keys over a keyring: hands each service its own data keys and nobody else's. Does not store keys (see
-// storage/keyring.h), and does not decide who may call it (see KeysRules).
+// cloister.v1.Keys over a keyring: hands each service its own data keys and nobody else's. Does not store
+// keys (see storage/keyring.h), and does not decide who may call it (see KeysRules).
 #pragma once
 
 #include <vector>

@@ -96,8 +96,8 @@ TEST(KeysServiceTest, EveryMethodRefusesEveryWrongCaller) {
       {"GetPublicKey", {"retrieval", "ingest", "audit", "embedding", "generation", "gateway"}},
       {"GetKeyringStatus", {"gateway", "supervisor"}},
   };
-  for (const char* identity : {"gateway", "keys", "audit", "embedding", "retrieval", "generation", "ingest", "parse",
-                               "supervisor", "stranger"}) {
+  for (const char* identity : {"gateway", "keys", "audit", "embedding", "retrieval", "generation", "ingest",
+                               "parse", "supervisor", "stranger"}) {
     const auto channel = appliance.As(identity);
     const auto expect = [&](const char* method, const grpc::Status& status) {
       // What is let through fails on its empty request, or succeeds; it is never PERMISSION_DENIED.
@@ -110,7 +110,8 @@ TEST(KeysServiceTest, EveryMethodRefusesEveryWrongCaller) {
     expect("CreateKeys", Call(channel, &v1::Keys::Stub::CreateKeys, v1::CreateKeysRequest(), keys));
     expect("GetKeys", Call(channel, &v1::Keys::Stub::GetKeys, v1::GetKeysRequest(), keys));
     expect("GetNamedKey", Call(channel, &v1::Keys::Stub::GetNamedKey, v1::GetNamedKeyRequest(), keys));
-    expect("GetPublicKey", Call(channel, &v1::Keys::Stub::GetPublicKey, v1::GetPublicKeyRequest(), public_key));
+    expect("GetPublicKey",
+           Call(channel, &v1::Keys::Stub::GetPublicKey, v1::GetPublicKeyRequest(), public_key));
     expect("GetKeyringStatus",
            Call(channel, &v1::Keys::Stub::GetKeyringStatus, v1::GetKeyringStatusRequest(), status));
   }
@@ -176,7 +177,8 @@ TEST(KeysServiceTest, PublicKeyAppearsOnceItsOwnerAskedForTheSigningKey) {
   v1::PublicKeyResponse response;
   const auto verifier = appliance.As("retrieval");
   EXPECT_EQ(GetPublicKey(verifier, "gateway", "assertion", response).error_code(), grpc::NOT_FOUND);
-  const auto signing = NewGrpcKeySource(appliance.As("gateway"))->GetNamedKey(storage::KeyKind::kSigning, "assertion");
+  const auto signing =
+      NewGrpcKeySource(appliance.As("gateway"))->GetNamedKey(storage::KeyKind::kSigning, "assertion");
   ASSERT_TRUE(signing.ok()) << signing.status();
   ASSERT_TRUE(GetPublicKey(verifier, "gateway", "assertion", response).ok());
   EXPECT_EQ(response.public_key(), crypto::Ed25519Signer::FromSeed(signing->key->view())->public_key());
@@ -184,13 +186,15 @@ TEST(KeysServiceTest, PublicKeyAppearsOnceItsOwnerAskedForTheSigningKey) {
 }
 
 TEST(KeysServiceTest, StatusSaysWhatIsNotProtected) {
-  for (const auto source : {PassphraseSource::kTyped, PassphraseSource::kFile, PassphraseSource::kFileOnSameDisk}) {
+  for (const auto source :
+       {PassphraseSource::kTyped, PassphraseSource::kFile, PassphraseSource::kFileOnSameDisk}) {
     Appliance appliance(source);
     v1::KeysResponse keys;
     ASSERT_TRUE(CreateKeys(appliance.As("ingest"), v1::KEY_KIND_STORE, 2, keys).ok());
     v1::KeyringStatus status;
-    ASSERT_TRUE(Call(appliance.As("gateway"), &v1::Keys::Stub::GetKeyringStatus, v1::GetKeyringStatusRequest(),
-                     status).ok());
+    ASSERT_TRUE(Call(appliance.As("gateway"), &v1::Keys::Stub::GetKeyringStatus,
+                     v1::GetKeyringStatusRequest(), status)
+                    .ok());
     EXPECT_EQ(status.keys(), 2u);
     EXPECT_EQ(status.generation(), 2u);
     EXPECT_EQ(status.format_version(), 1u);
@@ -214,7 +218,8 @@ TEST(GrpcKeySourceTest, KnownKeysNeedNoFurtherCall) {
 }
 
 TEST(PassphraseSourceTest, NamesSurviveTheRoundTrip) {
-  for (const auto source : {PassphraseSource::kTyped, PassphraseSource::kFile, PassphraseSource::kFileOnSameDisk}) {
+  for (const auto source :
+       {PassphraseSource::kTyped, PassphraseSource::kFile, PassphraseSource::kFileOnSameDisk}) {
     EXPECT_EQ(*ParsePassphraseSource(NameOf(source)), source);
   }
   EXPECT_EQ(ParsePassphraseSource("stick").status().code(), StatusCode::kInvalidArgument);

@@ -15,7 +15,8 @@ namespace {
 
 class KeysProcess final : public RunningService {
  public:
-  KeysProcess(std::unique_ptr<SystemClock> clock, std::unique_ptr<storage::Keyring> keyring, PassphraseSource source)
+  KeysProcess(std::unique_ptr<SystemClock> clock, std::unique_ptr<storage::Keyring> keyring,
+              PassphraseSource source)
       : clock_(std::move(clock)), keyring_(std::move(keyring)), service_(*keyring_, source) {}
   std::vector<grpc::Service*> RpcServices() override { return {&service_}; }
   std::vector<MethodRule> Rules() const override { return KeysRules(); }
@@ -58,8 +59,8 @@ int main(int argc, char** argv) {
     CLOISTER_ASSIGN_OR_RETURN(const PassphraseSource source, ParsePassphraseSource(source_name));
     CLOISTER_ASSIGN_OR_RETURN(const crypto::Secret passphrase, ReadPassphrase(passphrase_fd));
     auto clock = std::make_unique<SystemClock>();
-    CLOISTER_ASSIGN_OR_RETURN(
-        auto keyring, storage::Keyring::Open(KeyringPath(context.data_directory()), passphrase.view(), *clock));
+    CLOISTER_ASSIGN_OR_RETURN(auto keyring, storage::Keyring::Open(KeyringPath(context.data_directory()),
+                                                                   passphrase.view(), *clock));
     return std::make_unique<KeysProcess>(std::move(clock), std::move(keyring), source);
   };
   return ServiceMain(argc, argv, definition);

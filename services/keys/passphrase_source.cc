@@ -11,15 +11,19 @@ namespace cloister::services {
 
 std::string_view NameOf(PassphraseSource source) {
   switch (source) {
-    case PassphraseSource::kTyped: return "typed";
-    case PassphraseSource::kFile: return "file";
-    case PassphraseSource::kFileOnSameDisk: return "file-same-disk";
+    case PassphraseSource::kTyped:
+      return "typed";
+    case PassphraseSource::kFile:
+      return "file";
+    case PassphraseSource::kFileOnSameDisk:
+      return "file-same-disk";
   }
   return "typed";
 }
 
 StatusOr<PassphraseSource> ParsePassphraseSource(std::string_view name) {
-  for (const auto source : {PassphraseSource::kTyped, PassphraseSource::kFile, PassphraseSource::kFileOnSameDisk}) {
+  for (const auto source :
+       {PassphraseSource::kTyped, PassphraseSource::kFile, PassphraseSource::kFileOnSameDisk}) {
     if (NameOf(source) == name) return source;
   }
   return InvalidArgument("a passphrase source is typed, file or file-same-disk");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the passphrase of this run came from, and what that leaves unprotected. Plain values; never the passphrase.
+// Where the passphrase of this run came from, and what that leaves unprotected. Plain values; never the
+// passphrase.
 #pragma once
 
 #include <filesystem>
@@ -12,9 +13,9 @@
 namespace cloister::services {
 
 enum class PassphraseSource {
-  kTyped,             // On a terminal.
-  kFile,              // In a file on another device than the data.
-  kFileOnSameDisk,    // In a file on the device that holds the data.
+  kTyped,           // On a terminal.
+  kFile,            // In a file on another device than the data.
+  kFileOnSameDisk,  // In a file on the device that holds the data.
 };
 
 // "typed", "file" and "file-same-disk": the flag that tells the keys service.

@@ -8,7 +8,8 @@
 
 namespace cloister::services {
 
-AuditClient::AuditClient(const std::shared_ptr<grpc::Channel>& audit_channel, std::chrono::milliseconds timeout)
+AuditClient::AuditClient(const std::shared_ptr<grpc::Channel>& audit_channel,
+                         std::chrono::milliseconds timeout)
     : stub_(v1::Audit::NewStub(audit_channel)), timeout_(timeout) {}
 
 StatusOr<uint64_t> AuditClient::Append(const v1::AppendRequest& request) const {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Appends to the audit log and waits until the record is durable. Does not retry: after an error the caller fails
-// what it was about to do. Thread-safe.
+// Appends to the audit log and waits until the record is durable. Does not retry: after an error the caller
+// fails what it was about to do. Thread-safe.
 #pragma once
 
 #include <grpcpp/grpcpp.h>

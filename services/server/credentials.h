@@ -13,7 +13,7 @@
 namespace cloister::services {
 
 struct RpcCredentials {
-  std::string identity;           // "retrieval": the DNS name in the certificate without its suffix.
+  std::string identity;  // "retrieval": the DNS name in the certificate without its suffix.
   std::string ca_pem;
   std::string certificate_pem;
   crypto::Secret private_key_pem;
@@ -24,11 +24,11 @@ struct RpcCredentials {
 constexpr std::string_view kDnsSuffix = ".cloister.internal";
 std::string DnsNameOf(std::string_view identity);
 
-// Wire form for the inherited pipe: both ends are the same build, so it has no version. Holds the private key: the
-// caller wipes it.
+// Wire form for the inherited pipe: both ends are the same build, so it has no version. Holds the private
+// key: the caller wipes it.
 std::string SerialiseCredentials(const RpcCredentials& credentials);
-// Reads until end of file and closes nothing. Errors: kFailedPrecondition (malformed), kResourceExhausted (more than
-// any credentials have), kUnavailable.
+// Reads until end of file and closes nothing. Errors: kFailedPrecondition (malformed), kResourceExhausted
+// (more than any credentials have), kUnavailable.
 StatusOr<RpcCredentials> ReadCredentials(int fd);
 
 }  // namespace cloister::services

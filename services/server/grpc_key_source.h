@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// storage::KeySource over the keys service. Caches keys it fetched in locked memory, least recently used first
-// out. Thread-safe; blocks on the RPC.
+// storage::KeySource over the keys service. Caches keys it fetched in locked memory, least recently used
+// first out. Thread-safe; blocks on the RPC.
 #pragma once
 
 #include <grpcpp/grpcpp.h>

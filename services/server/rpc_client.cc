@@ -17,8 +17,9 @@ namespace {
 // A socket appears within milliseconds of its service: waiting longer between attempts only delays the start.
 constexpr int kReconnectMsMin = 20;
 constexpr int kReconnectMsMax = 500;
-// A channel without a call under way is looked at this often. gRPC's own 5 s would make each orderly stop wait as
-// long for idle clients to read the good-bye, and the first call after a crash fail on a dead connection.
+// A channel without a call under way is looked at this often. gRPC's own 5 s would make each orderly stop
+// wait as long for idle clients to read the good-bye, and the first call after a crash fail on a dead
+// connection.
 constexpr const char* kIdlePollMs = "100";
 
 // gRPC's own messages are free text; only where they came from is logged.

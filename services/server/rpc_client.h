@@ -13,12 +13,12 @@
 
 namespace cloister::services {
 
-// Settings of gRPC for the whole process: its free text stays out of the log, and channels notice within a moment
-// that the other side went away. Call before any thread exists and before anything else of gRPC.
+// Settings of gRPC for the whole process: its free text stays out of the log, and channels notice within a
+// moment that the other side went away. Call before any thread exists and before anything else of gRPC.
 void SetUpGrpc();
 
-// Does not block; calls on the channel fail with UNAVAILABLE while the other side is down. The server must prove
-// the identity `target`.
+// Does not block; calls on the channel fail with UNAVAILABLE while the other side is down. The server must
+// prove the identity `target`.
 std::shared_ptr<grpc::Channel> Connect(const RpcCredentials& own, std::string_view target,
                                        const std::filesystem::path& socket);
 

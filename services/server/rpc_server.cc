@@ -26,8 +26,8 @@ constexpr std::chrono::seconds kShutdownGrace{5};
 constexpr std::string_view kHealthCheck = "/grpc.health.v1.Health/Check";
 // Streams one connection may have open; more wait in the client. A bound on what one peer can pile up.
 constexpr int kStreamsPerConnectionMax = 1024;
-// Memory gRPC may hold for messages on their way, in messages of the largest size, and the least that connections
-// need: below it gRPC slows to a crawl.
+// Memory gRPC may hold for messages on their way, in messages of the largest size, and the least that
+// connections need: below it gRPC slows to a crawl.
 constexpr size_t kMessagesInMemoryMax = 8;
 constexpr size_t kMemoryBytesMin = 64 * 1024 * 1024;
 
@@ -46,7 +46,8 @@ std::string IdentityOf(const grpc::AuthContext& context) {
 class MethodAllowList final : public grpc::AuthMetadataProcessor {
  public:
   explicit MethodAllowList(const std::vector<MethodRule>& rules) {
-    for (const MethodRule& rule : rules) callers_[rule.method].insert(rule.identities.begin(), rule.identities.end());
+    for (const MethodRule& rule : rules)
+      callers_[rule.method].insert(rule.identities.begin(), rule.identities.end());
   }
   bool IsBlocking() const override { return false; }
   grpc::Status Process(const InputMetadata& metadata, grpc::AuthContext* context, OutputMetadata*,
@@ -79,7 +80,8 @@ class HealthService final : public grpc::health::v1::Health::CallbackService {
     using Response = grpc::health::v1::HealthCheckResponse;
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     if (!request->service().empty()) {
-      reactor->Finish(grpc::Status(grpc::StatusCode::NOT_FOUND, "only the process as a whole has a health state"));
+      reactor->Finish(
+          grpc::Status(grpc::StatusCode::NOT_FOUND, "only the process as a whole has a health state"));
       return reactor;
     }
     response->set_status(serving_ ? Response::SERVING : Response::NOT_SERVING);
@@ -102,8 +104,10 @@ bool Accepts(const sockaddr_un& address) {
 // A killed predecessor leaves its socket behind.
 Status RemoveStaleSocket(const std::filesystem::path& path) {
   struct stat info;
-  if (::lstat(path.c_str(), &info) != 0) return errno == ENOENT ? absl::OkStatus() : ErrnoStatus(errno, "stat socket");
-  if (!S_ISSOCK(info.st_mode)) return FailedPrecondition("something that is no socket is where a service listens");
+  if (::lstat(path.c_str(), &info) != 0)
+    return errno == ENOENT ? absl::OkStatus() : ErrnoStatus(errno, "stat socket");
+  if (!S_ISSOCK(info.st_mode))
+    return FailedPrecondition("something that is no socket is where a service listens");
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, path.c_str(), path.native().size());
@@ -112,7 +116,8 @@ Status RemoveStaleSocket(const std::filesystem::path& path) {
   return absl::OkStatus();
 }
 
-std::shared_ptr<grpc::ServerCredentials> MutualTls(const RpcCredentials& own, const std::vector<MethodRule>& rules) {
+std::shared_ptr<grpc::ServerCredentials> MutualTls(const RpcCredentials& own,
+                                                   const std::vector<MethodRule>& rules) {
   grpc::SslServerCredentialsOptions tls(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
   tls.pem_root_certs = own.ca_pem;
   tls.pem_key_cert_pairs.push_back({std::string(own.private_key_pem.view()), own.certificate_pem});
@@ -135,9 +140,11 @@ RpcServer::RpcServer(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 RpcServer::~RpcServer() { Shutdown(); }
 
-StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const RpcCredentials& credentials, RpcServerOptions options) {
+StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const RpcCredentials& credentials,
+                                                      RpcServerOptions options) {
   if (options.socket.native().size() > kSocketPathBytesMax) {
-    return InvalidArgument("the path of a service's socket is longer than " + std::to_string(kSocketPathBytesMax) +
+    return InvalidArgument("the path of a service's socket is longer than " +
+                           std::to_string(kSocketPathBytesMax) +
                            " bytes; use a data directory with a shorter path");
   }
   CLOISTER_RETURN_IF_ERROR(MakePrivateDirectory(options.socket.parent_path()));
@@ -146,7 +153,8 @@ StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const RpcCredentials& cred
   state->socket = options.socket;
   grpc::ResourceQuota quota("cloister");
   quota.SetMaxThreads(options.threads_max);
-  quota.Resize(std::max(kMemoryBytesMin, kMessagesInMemoryMax * static_cast<size_t>(options.message_bytes_max)));
+  quota.Resize(
+      std::max(kMemoryBytesMin, kMessagesInMemoryMax * static_cast<size_t>(options.message_bytes_max)));
   grpc::ServerBuilder builder;
   builder.AddListeningPort("unix:" + std::filesystem::absolute(options.socket).string(),
                            MutualTls(credentials, options.rules));
@@ -159,7 +167,8 @@ StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(const RpcCredentials& cred
   state->server = builder.BuildAndStart();
   if (!state->server) return Unavailable("cannot listen on this service's socket");
   // The folder is private already; the mode says so a second time.
-  if (::chmod(options.socket.c_str(), 0600) != 0) return Unavailable("cannot listen on this service's socket");
+  if (::chmod(options.socket.c_str(), 0600) != 0)
+    return Unavailable("cannot listen on this service's socket");
   return std::unique_ptr<RpcServer>(new RpcServer(std::move(state)));
 }
 

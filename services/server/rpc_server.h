@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A gRPC server on one Unix socket with mutual TLS and a per-method list of callers. Does not listen on TCP, and
-// does not know what its services do. Thread-safe.
+// A gRPC server on one Unix socket with mutual TLS and a per-method list of callers. Does not listen on TCP,
+// and does not know what its services do. Thread-safe.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -26,19 +26,20 @@ constexpr size_t kSocketPathBytesMax = 100;
 constexpr int kMessageBytesMax = 96 * 1024 * 1024;
 
 struct RpcServerOptions {
-  std::filesystem::path socket;         // Replaced when stale; mode 0600. At most kSocketPathBytesMax long.
-  std::vector<MethodRule> rules;        // Health checks are allowed to every identity without one.
-  std::vector<grpc::Service*> services; // Not owned; must outlive the server.
+  std::filesystem::path socket;          // Replaced when stale; mode 0600. At most kSocketPathBytesMax long.
+  std::vector<MethodRule> rules;         // Health checks are allowed to every identity without one.
+  std::vector<grpc::Service*> services;  // Not owned; must outlive the server.
   int message_bytes_max = kMessageBytesMax;
-  int threads_max = 64;                 // Concurrent calls; more get RESOURCE_EXHAUSTED.
+  int threads_max = 64;  // Concurrent calls; more get RESOURCE_EXHAUSTED.
 };
 
 class RpcServer {
  public:
   // The rules are checked before any handler runs, from the certificate of the caller.
-  // Errors: kInvalidArgument (path too long), kUnavailable (cannot listen), kFailedPrecondition (another process
-  // listens there, or something that is no socket is in the way).
-  static StatusOr<std::unique_ptr<RpcServer>> Start(const RpcCredentials& credentials, RpcServerOptions options);
+  // Errors: kInvalidArgument (path too long), kUnavailable (cannot listen), kFailedPrecondition (another
+  // process listens there, or something that is no socket is in the way).
+  static StatusOr<std::unique_ptr<RpcServer>> Start(const RpcCredentials& credentials,
+                                                    RpcServerOptions options);
   ~RpcServer();
   // grpc.health.v1 for "" answers SERVING once set.
   void SetServing(bool serving);

@@ -24,8 +24,8 @@ namespace cloister::services {
 namespace {
 
 constexpr std::chrono::seconds kCallTimeout{20};
-const std::vector<std::string> kIdentities = {"gateway",    "keys",   "audit",  "embedding", "retrieval",
-                                              "generation", "ingest", "supervisor"};
+const std::vector<std::string> kIdentities = {"gateway",   "keys",       "audit",  "embedding",
+                                              "retrieval", "generation", "ingest", "supervisor"};
 const std::vector<MethodRule> kRules = {
     {"/cloister.v1.Keys/CreateKeys", {"retrieval", "audit"}},
     {"/cloister.v1.Keys/GetKeys", {"retrieval"}},
@@ -36,13 +36,15 @@ const std::vector<MethodRule> kRules = {
 // Counts who got through, and holds calls back on demand.
 class RecordingKeys final : public v1::Keys::Service {
  public:
-  grpc::Status CreateKeys(grpc::ServerContext* context, const v1::CreateKeysRequest*, v1::KeysResponse*) override {
+  grpc::Status CreateKeys(grpc::ServerContext* context, const v1::CreateKeysRequest*,
+                          v1::KeysResponse*) override {
     return Record(*context);
   }
   grpc::Status GetKeys(grpc::ServerContext* context, const v1::GetKeysRequest*, v1::KeysResponse*) override {
     return Record(*context);
   }
-  grpc::Status GetNamedKey(grpc::ServerContext* context, const v1::GetNamedKeyRequest*, v1::KeysResponse*) override {
+  grpc::Status GetNamedKey(grpc::ServerContext* context, const v1::GetNamedKeyRequest*,
+                           v1::KeysResponse*) override {
     return Record(*context);
   }
   grpc::Status GetPublicKey(grpc::ServerContext* context, const v1::GetPublicKeyRequest*,
@@ -133,7 +135,8 @@ class RpcServerTest : public ::testing::Test {
 TEST_F(RpcServerTest, LetsExactlyTheListedCallersThrough) {
   const auto server = Start();
   ASSERT_TRUE(server.ok()) << server.status();
-  const auto* descriptor = google::protobuf::DescriptorPool::generated_pool()->FindServiceByName("cloister.v1.Keys");
+  const auto* descriptor =
+      google::protobuf::DescriptorPool::generated_pool()->FindServiceByName("cloister.v1.Keys");
   ASSERT_NE(descriptor, nullptr);
   int expected_calls = 0;
   for (const std::string& identity : kIdentities) {
@@ -147,7 +150,8 @@ TEST_F(RpcServerTest, LetsExactlyTheListedCallersThrough) {
       }
       const grpc::Status status = Call(channel, method);
       expected_calls += allowed ? 1 : 0;
-      EXPECT_EQ(status.error_code(), allowed ? grpc::OK : grpc::PERMISSION_DENIED) << identity << " " << method;
+      EXPECT_EQ(status.error_code(), allowed ? grpc::OK : grpc::PERMISSION_DENIED)
+          << identity << " " << method;
       // A denied call never reached a handler.
       EXPECT_EQ(keys_.calls(), expected_calls) << identity << " " << method;
       if (allowed) {
@@ -162,8 +166,9 @@ TEST_F(RpcServerTest, DeniesMethodsNobodyKnows) {
   const auto server = Start();
   ASSERT_TRUE(server.ok());
   const auto channel = As("retrieval");
-  for (const char* method : {"/cloister.v1.Keys/Nope", "/other.Service/CreateKeys", "/cloister.v1.Keys/createkeys",
-                             "/grpc.health.v1.Health/Watch", "/cloister.v1.Keys/CreateKeys/"}) {
+  for (const char* method :
+       {"/cloister.v1.Keys/Nope", "/other.Service/CreateKeys", "/cloister.v1.Keys/createkeys",
+        "/grpc.health.v1.Health/Watch", "/cloister.v1.Keys/CreateKeys/"}) {
     EXPECT_EQ(Call(channel, method).error_code(), grpc::PERMISSION_DENIED) << method;
   }
   EXPECT_EQ(keys_.calls(), 0);

@@ -39,7 +39,8 @@ std::optional<int> ParseFlags(int argc, char** argv, const ServiceDefinition& de
   CLI::App app("cloister-" + definition.identity + ": started by `cloister up`, not by hand");
   app.add_option("--data", flags.data, "data directory")->required();
   app.add_option("--config", flags.config, "configuration file (TOML)");
-  app.add_option("--credentials-fd", flags.credentials_fd, "inherited descriptor with this service's credentials")
+  app.add_option("--credentials-fd", flags.credentials_fd,
+                 "inherited descriptor with this service's credentials")
       ->required();
   for (const ServiceFlag& flag : definition.flags) app.add_option(flag.name, *flag.value, flag.help);
   try {
@@ -69,13 +70,15 @@ StatusOr<ServiceContext> MakeContext(const Flags& flags, const ServiceDefinition
   return context;
 }
 
-Status AwaitNeeds(const ServiceContext& context, const ServiceDefinition& definition, const StopSignal& stop) {
+Status AwaitNeeds(const ServiceContext& context, const ServiceDefinition& definition,
+                  const StopSignal& stop) {
   const auto deadline = std::chrono::steady_clock::now() + kNeedsTimeout;
   for (const std::string& need : definition.needs) {
     const auto channel = context.ChannelTo(need);
     while (!IsServing(channel, kProbeTimeout)) {
       if (stop.requested()) return absl::OkStatus();
-      if (std::chrono::steady_clock::now() >= deadline) return Unavailable("'" + need + "' did not become healthy");
+      if (std::chrono::steady_clock::now() >= deadline)
+        return Unavailable("'" + need + "' did not become healthy");
       // A refusal comes back at once; do not spin on it.
       if (stop.WaitFor(std::chrono::milliseconds(20))) return absl::OkStatus();
     }
@@ -163,8 +166,11 @@ int Run(const ServiceContext& context, const ServiceDefinition& definition, cons
 
 }  // namespace
 
-ServiceContext::ServiceContext(std::filesystem::path data_directory, Config config, RpcCredentials credentials)
-    : data_directory_(std::move(data_directory)), config_(std::move(config)), credentials_(std::move(credentials)) {}
+ServiceContext::ServiceContext(std::filesystem::path data_directory, Config config,
+                               RpcCredentials credentials)
+    : data_directory_(std::move(data_directory)),
+      config_(std::move(config)),
+      credentials_(std::move(credentials)) {}
 
 std::filesystem::path ServiceContext::SocketOf(std::string_view identity) const {
   return data_directory_ / "run" / (std::string(identity) + ".sock");
@@ -191,7 +197,8 @@ int ServiceMain(int argc, char** argv, const ServiceDefinition& definition) {
   StartLog(definition.identity, LogLevel::kInfo);
   SetUpGrpc();
   if (!no_core_dumps) {
-    return Fail("service.start_failed", FailedPrecondition("the kernel does not let this process forbid core dumps"));
+    return Fail("service.start_failed",
+                FailedPrecondition("the kernel does not let this process forbid core dumps"));
   }
   StopSignal stop;
   StatusOr<ServiceContext> context = MakeContext(flags, definition);

@@ -2,10 +2,10 @@
 // What every service's main() shares: no core dumps, flags, configuration, credentials from the inherited
 // descriptor, log, the RPC server with health, signals and orderly stop. Does not know any service.
 //
-// Flags: --data DIR (required), --config FILE (optional; every key has a default), --credentials-fd N (required).
-// Once healthy it appends service.started to the audit log as soon as that can be reached, and service.stopped at
-// an orderly stop. The configuration's keys are those of services/config_keys.h.
-// Exit status: 0 after SIGTERM or SIGINT, 1 when starting failed, 2 for wrong usage, 3 for a wrong passphrase.
+// Flags: --data DIR (required), --config FILE (optional; every key has a default), --credentials-fd N
+// (required). Once healthy it appends service.started to the audit log as soon as that can be reached, and
+// service.stopped at an orderly stop. The configuration's keys are those of services/config_keys.h. Exit
+// status: 0 after SIGTERM or SIGINT, 1 when starting failed, 2 for wrong usage, 3 for a wrong passphrase.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -56,7 +56,7 @@ class RunningService {
 
 // A flag of one service's own. `value` is set before `start` is called; not owned.
 struct ServiceFlag {
-  std::string name;                     // "--passphrase-fd"
+  std::string name;  // "--passphrase-fd"
   std::string help;
   std::string* value;
 };
@@ -65,8 +65,8 @@ struct ServiceFlag {
 constexpr std::chrono::seconds kNeedsTimeout{30};
 
 struct ServiceDefinition {
-  std::string identity;                 // "retrieval"
-  std::vector<std::string> needs;       // Identities whose health is awaited (kNeedsTimeout) before `start`.
+  std::string identity;            // "retrieval"
+  std::vector<std::string> needs;  // Identities whose health is awaited (kNeedsTimeout) before `start`.
   // Opens everything; the service is reported healthy only after this returned OK.
   std::function<StatusOr<std::unique_ptr<RunningService>>(const ServiceContext&)> start;
   std::vector<ServiceFlag> flags = {};

@@ -12,8 +12,8 @@
 namespace cloister::services {
 namespace {
 
-// A signal handler has nothing but globals. Memory rather than a descriptor: a child between fork and exec must not
-// wake its parent.
+// A signal handler has nothing but globals. Memory rather than a descriptor: a child between fork and exec
+// must not wake its parent.
 sem_t signal_arrived;
 std::atomic<bool> in_use = false;
 

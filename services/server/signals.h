@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// SIGTERM and SIGINT as a condition to wait for. SIGPIPE is ignored. Libraries may have made threads before main()
-// (OpenBLAS does), so the signals are caught by a handler that works on any thread rather than blocked and awaited.
+// SIGTERM and SIGINT as a condition to wait for. SIGPIPE is ignored. Libraries may have made threads before
+// main() (OpenBLAS does), so the signals are caught by a handler that works on any thread rather than blocked
+// and awaited.
 #pragma once
 
 #include <chrono>
@@ -32,8 +33,9 @@ class StopSignal {
   std::thread thread_;
 };
 
-// Gives a child process the signal handling of a fresh one: nothing caught, ignored or blocked. For use between fork
-// and exec; async-signal-safe. Block all signals around fork(), or one that comes before this call is lost.
+// Gives a child process the signal handling of a fresh one: nothing caught, ignored or blocked. For use
+// between fork and exec; async-signal-safe. Block all signals around fork(), or one that comes before this
+// call is lost.
 void DefaultSignals();
 
 }  // namespace cloister::services

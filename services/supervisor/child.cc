@@ -22,7 +22,8 @@ namespace {
 constexpr int kFirstSpareFd = 64;
 constexpr int kExecFailed = 127;
 constexpr std::string_view kEnvironmentPrefixes[] = {
-    "CLOISTER_", "LANG=", "LC_", "TZ=", "TMPDIR=", "PATH=", "HOME=", "LD_LIBRARY_PATH=",
+    "CLOISTER_",     "LANG=",          "LC_",           "TZ=",
+    "TMPDIR=",       "PATH=",          "HOME=",         "LD_LIBRARY_PATH=",
     "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "TSAN_OPTIONS=",
 };
 
@@ -63,7 +64,8 @@ std::vector<std::string> ChildEnvironment() {
       if (std::string_view(*entry).starts_with(prefix)) out.emplace_back(*entry);
     }
   }
-  // Threads of the models that wait for each other sleep instead of spinning: several services share few cores.
+  // Threads of the models that wait for each other sleep instead of spinning: several services share few
+  // cores.
   out.emplace_back("OMP_WAIT_POLICY=passive");
   return out;
 }

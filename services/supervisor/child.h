@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One child process: started with the descriptors it needs and no others, in its own process group, and killed by
-// the kernel when the thread that started it ends.
+// One child process: started with the descriptors it needs and no others, in its own process group, and
+// killed by the kernel when the thread that started it ends.
 #pragma once
 
 #include <sys/types.h>
@@ -19,17 +19,17 @@ namespace cloister::services {
 
 struct ChildOptions {
   std::filesystem::path program;
-  std::vector<std::string> arguments;      // Without the program itself.
-  std::vector<std::string> environment;    // "NAME=value"
-  FileDescriptor output;                   // Becomes stdout and stderr.
-  std::vector<FileDescriptor> inherited;   // Become 3, 4, ... in this order.
+  std::vector<std::string> arguments;     // Without the program itself.
+  std::vector<std::string> environment;   // "NAME=value"
+  FileDescriptor output;                  // Becomes stdout and stderr.
+  std::vector<FileDescriptor> inherited;  // Become 3, 4, ... in this order.
 };
 
 // The variables a service may see: the parent's environment can hold secrets that are none of its business.
 std::vector<std::string> ChildEnvironment();
 
-// A pipe's read end that yields `bytes` and then the end of file. At most kPipeBytesMax, so that it never blocks.
-// Errors: kResourceExhausted (too long), kUnavailable.
+// A pipe's read end that yields `bytes` and then the end of file. At most kPipeBytesMax, so that it never
+// blocks. Errors: kResourceExhausted (too long), kUnavailable.
 StatusOr<FileDescriptor> PipeHolding(std::string_view bytes);
 constexpr size_t kPipeBytesMax = 32 * 1024;
 

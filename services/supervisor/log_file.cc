@@ -45,7 +45,8 @@ Status LogFile::Rotate() {
   for (int i = kOldLogsKept; i >= 1; --i) {
     const std::string younger = i == 1 ? path_.string() : path_.string() + "." + std::to_string(i - 1);
     const std::string older = path_.string() + "." + std::to_string(i);
-    if (::rename(younger.c_str(), older.c_str()) != 0 && errno != ENOENT) return ErrnoStatus(errno, "rotate log file");
+    if (::rename(younger.c_str(), older.c_str()) != 0 && errno != ENOENT)
+      return ErrnoStatus(errno, "rotate log file");
   }
   return OpenCurrent();
 }
@@ -75,7 +76,9 @@ std::string LastErrorIn(const std::filesystem::path& log) {
 class LogCollector::Impl {
  public:
   Impl(std::filesystem::path directory, FileDescriptor wake_read, FileDescriptor wake_write)
-      : directory_(std::move(directory)), wake_read_(std::move(wake_read)), wake_write_(std::move(wake_write)) {
+      : directory_(std::move(directory)),
+        wake_read_(std::move(wake_read)),
+        wake_write_(std::move(wake_write)) {
     thread_ = std::thread([this] { Run(); });
   }
 
@@ -143,7 +146,8 @@ class LogCollector::Impl {
         sources.splice(sources.end(), added_);
         ending = ending_;
       }
-      for (auto it = sources.begin(); it != sources.end();) it = Copy(*it) ? std::next(it) : sources.erase(it);
+      for (auto it = sources.begin(); it != sources.end();)
+        it = Copy(*it) ? std::next(it) : sources.erase(it);
     }
   }
 

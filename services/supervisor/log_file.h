@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The log files of the services: a thread copies what they write on their pipes into DATA/logs/<name>.log, so that a
-// file never outgrows its cap and a service cannot be stopped by a full disk. Does not read what it copies.
+// The log files of the services: a thread copies what they write on their pipes into DATA/logs/<name>.log, so
+// that a file never outgrows its cap and a service cannot be stopped by a full disk. Does not read what it
+// copies.
 #pragma once
 
 #include <cstdint>
@@ -35,8 +36,8 @@ class LogFile {
   FileDescriptor fd_;
 };
 
-// The message of the last error in a service's log, for a person who would have to look there next; empty when there
-// is none.
+// The message of the last error in a service's log, for a person who would have to look there next; empty
+// when there is none.
 std::string LastErrorIn(const std::filesystem::path& log);
 
 // Copies pipes into log files on a thread of its own. Thread-safe.

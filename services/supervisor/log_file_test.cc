@@ -32,7 +32,8 @@ TEST(LogFileTest, RotatesAtTheCapAndKeepsTwoOldOnes) {
   const auto path = directory.path() / "x.log";
   auto log = LogFile::Open(path, 10);
   ASSERT_TRUE(log.ok());
-  for (const char* block : {"aaaaaaaa", "bbbbbbbb", "cccccccc", "dddddddd", "e"}) ASSERT_TRUE(log->Append(block).ok());
+  for (const char* block : {"aaaaaaaa", "bbbbbbbb", "cccccccc", "dddddddd", "e"})
+    ASSERT_TRUE(log->Append(block).ok());
   EXPECT_EQ(*ReadFile(path, kAll), "dddddddde");
   EXPECT_EQ(*ReadFile(path.string() + ".1", kAll), "cccccccc");
   EXPECT_EQ(*ReadFile(path.string() + ".2", kAll), "bbbbbbbb");
@@ -76,9 +77,10 @@ TEST(LastErrorInTest, FindsTheLastError) {
   TestDirectory directory;
   const auto path = directory.path() / "x.log";
   EXPECT_EQ(LastErrorIn(path), "");
-  std::ofstream(path) << std::string(100'000, '\n')
-                      << "{\"level\":\"error\",\"message\":\"first\"}\n{\"level\":\"error\",\"message\":\"last\"}\n"
-                         "{\"level\":\"info\",\"message\":\"later\"}\nnot json\n{\"level\":\"error\"}\n[1]\n";
+  std::ofstream(path)
+      << std::string(100'000, '\n')
+      << "{\"level\":\"error\",\"message\":\"first\"}\n{\"level\":\"error\",\"message\":\"last\"}\n"
+         "{\"level\":\"info\",\"message\":\"later\"}\nnot json\n{\"level\":\"error\"}\n[1]\n";
   EXPECT_EQ(LastErrorIn(path), "last");
 }
 

@@ -15,8 +15,8 @@ using Json = nlohmann::json;
 constexpr int kFormatVersion = 1;
 constexpr size_t kStatusBytesMax = 1024 * 1024;
 constexpr std::pair<ServiceState, std::string_view> kStates[] = {
-    {ServiceState::kWaiting, "waiting"},           {ServiceState::kStarting, "starting"},
-    {ServiceState::kHealthy, "healthy"},           {ServiceState::kUnresponsive, "unresponsive"},
+    {ServiceState::kWaiting, "waiting"}, {ServiceState::kStarting, "starting"},
+    {ServiceState::kHealthy, "healthy"}, {ServiceState::kUnresponsive, "unresponsive"},
     {ServiceState::kStopped, "stopped"},
 };
 
@@ -93,14 +93,15 @@ StatusOr<ApplianceStatus> ParseStatus(std::string_view json) {
   const auto version = Member<int>(whole, "version");
   if (!version) return Malformed();
   if (*version != kFormatVersion) {
-    return FailedPrecondition("status.json has version " + std::to_string(*version) + "; this program knows " +
-                              std::to_string(kFormatVersion));
+    return FailedPrecondition("status.json has version " + std::to_string(*version) +
+                              "; this program knows " + std::to_string(kFormatVersion));
   }
   const auto pid = Member<pid_t>(whole, "pid");
   const auto since_ns = Member<int64_t>(whole, "since_ns");
   const auto source_name = Member<std::string>(whole, "passphrase_source");
   const auto services = whole.find("services");
-  if (!pid || !since_ns || !source_name || services == whole.end() || !services->is_array()) return Malformed();
+  if (!pid || !since_ns || !source_name || services == whole.end() || !services->is_array())
+    return Malformed();
   const auto source = ParsePassphraseSource(*source_name);
   if (!source.ok()) return Malformed();
   ApplianceStatus out{*pid, *since_ns, *source, {}};

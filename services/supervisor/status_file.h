@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// DATA/run/status.json: what the supervisor last knew, for `cloister status` when nothing answers. Holds no personal
-// data. Written by the supervisor alone, whole and atomically.
+// DATA/run/status.json: what the supervisor last knew, for `cloister status` when nothing answers. Holds no
+// personal data. Written by the supervisor alone, whole and atomically.
 #pragma once
 
 #include <sys/types.h>
@@ -17,8 +17,8 @@
 namespace cloister::services {
 
 enum class ServiceState {
-  kWaiting,       // For what it depends on, or for its restart delay.
-  kStarting,      // Runs and is not healthy yet.
+  kWaiting,   // For what it depends on, or for its restart delay.
+  kStarting,  // Runs and is not healthy yet.
   kHealthy,
   kUnresponsive,  // Runs, was healthy, and no longer answers.
   kStopped,       // Ended in order.
@@ -27,10 +27,10 @@ enum class ServiceState {
 struct ServiceStatus {
   std::string name;
   ServiceState state = ServiceState::kWaiting;
-  pid_t pid = 0;                // 0: no process.
-  uint64_t restarts = 0;        // Since the supervisor started.
-  int64_t since_ns = 0;         // Unix time of the last change of state.
-  std::string last_exit;        // "exit status 1", "signal 9"; empty: never ended.
+  pid_t pid = 0;          // 0: no process.
+  uint64_t restarts = 0;  // Since the supervisor started.
+  int64_t since_ns = 0;   // Unix time of the last change of state.
+  std::string last_exit;  // "exit status 1", "signal 9"; empty: never ended.
 };
 
 struct ApplianceStatus {

@@ -11,7 +11,9 @@ namespace cloister::services {
 namespace {
 
 ApplianceStatus Sample() {
-  return {42, 1'700'000'000'000'000'000, PassphraseSource::kFile,
+  return {42,
+          1'700'000'000'000'000'000,
+          PassphraseSource::kFile,
           {{"keys", ServiceState::kHealthy, 43, 0, 1, ""},
            {"audit", ServiceState::kWaiting, 0, 3, 2, "signal 9"},
            {"embedding", ServiceState::kStarting, 44, 0, 3, ""},
@@ -45,11 +47,11 @@ TEST(StatusFileTest, EveryTruncationIsDataLoss) {
 }
 
 TEST(StatusFileTest, WrongTypesAndUnknownStatesAreDataLoss) {
-  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
-           {"\"pid\": 42", "\"pid\": \"42\""},
-           {"\"healthy\"", "\"jolly\""},
-           {"\"file\"", "\"cloud\""},
-           {"\"restarts\": 3", "\"restarts\": null"}}) {
+  for (const auto& [from, to] :
+       std::vector<std::pair<std::string, std::string>>{{"\"pid\": 42", "\"pid\": \"42\""},
+                                                        {"\"healthy\"", "\"jolly\""},
+                                                        {"\"file\"", "\"cloud\""},
+                                                        {"\"restarts\": 3", "\"restarts\": null"}}) {
     std::string text = SerialiseStatus(Sample());
     const size_t at = text.find(from);
     ASSERT_NE(at, std::string::npos) << from;

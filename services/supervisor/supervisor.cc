@@ -48,7 +48,9 @@ constexpr std::string_view kLongestSocketName = "gateway-http.sock";
 
 int64_t NowNs() { return SystemClock().Now().time_since_epoch().count(); }
 
-Status WrongPassphrase() { return Unauthenticated("wrong passphrase: the keyring does not open; nothing was changed"); }
+Status WrongPassphrase() {
+  return Unauthenticated("wrong passphrase: the keyring does not open; nothing was changed");
+}
 
 std::string Seconds(Steady::duration duration) {
   char text[32];
@@ -68,15 +70,15 @@ struct Managed {
   std::optional<Steady::time_point> restart_at;
   Steady::time_point probe_at;
   int probes_missed = 0;
-  int failed_starts = 0;        // Since it was last healthy.
+  int failed_starts = 0;  // Since it was last healthy.
   bool was_healthy = false;
 };
 
 }  // namespace
 
 std::vector<ServiceSpec> ApplianceServices() {
-  return {{"keys", 0, true},   {"audit", 1},  {"embedding", 2}, {"generation", 2},
-          {"retrieval", 3},    {"ingest", 4}, {"gateway", 5}};
+  return {{"keys", 0, true}, {"audit", 1},  {"embedding", 2}, {"generation", 2},
+          {"retrieval", 3},  {"ingest", 4}, {"gateway", 5}};
 }
 
 std::filesystem::path LockPath(const std::filesystem::path& data_directory) {
@@ -86,7 +88,8 @@ std::filesystem::path LockPath(const std::filesystem::path& data_directory) {
 StatusOr<pid_t> RunningSupervisor(const std::filesystem::path& data_directory) {
   FileDescriptor fd(::open(LockPath(data_directory).c_str(), O_RDONLY | O_CLOEXEC));
   // A shared lock: asking never makes another asker believe that a supervisor runs.
-  if (!fd.valid() || ::flock(fd.get(), LOCK_SH | LOCK_NB) == 0) return NotFound("the appliance is not running");
+  if (!fd.valid() || ::flock(fd.get(), LOCK_SH | LOCK_NB) == 0)
+    return NotFound("the appliance is not running");
   CLOISTER_ASSIGN_OR_RETURN(const std::string text, ReadAll(fd.get(), 64));
   pid_t pid = 0;
   std::from_chars(text.data(), text.data() + text.size(), pid);
@@ -96,8 +99,8 @@ StatusOr<pid_t> RunningSupervisor(const std::filesystem::path& data_directory) {
 
 class Supervisor::Impl {
  public:
-  Impl(SupervisorOptions options, crypto::Secret passphrase, FileDescriptor lock, crypto::CertificateAuthority authority,
-       std::unique_ptr<LogCollector> logs)
+  Impl(SupervisorOptions options, crypto::Secret passphrase, FileDescriptor lock,
+       crypto::CertificateAuthority authority, std::unique_ptr<LogCollector> logs)
       : options_(std::move(options)),
         passphrase_(std::move(passphrase)),
         lock_(std::move(lock)),
@@ -241,7 +244,8 @@ class Supervisor::Impl {
   Status Tick() {
     for (Managed& service : services_) {
       if (service.child) {
-        if (const std::optional<int> ended = service.child->Poll()) CLOISTER_RETURN_IF_ERROR(OnEnd(service, *ended));
+        if (const std::optional<int> ended = service.child->Poll())
+          CLOISTER_RETURN_IF_ERROR(OnEnd(service, *ended));
       }
       if (service.status.state == ServiceState::kStarting) {
         ProbeStarting(service);
@@ -263,12 +267,15 @@ class Supervisor::Impl {
   }
 
   Status OnEnd(Managed& service, int wait_status) {
-    const milliseconds healthy = service.healthy_since
-        ? std::chrono::duration_cast<milliseconds>(Steady::now() - *service.healthy_since) : milliseconds(0);
+    const milliseconds healthy =
+        service.healthy_since
+            ? std::chrono::duration_cast<milliseconds>(Steady::now() - *service.healthy_since)
+            : milliseconds(0);
     const milliseconds delay = service.backoff.AfterRun(healthy);
     service.status.last_exit = DescribeExit(wait_status);
     Log(LogLevel::kWarning, "supervisor.service_ended",
-        {{"service", service.spec.name}, {"reason", service.status.last_exit},
+        {{"service", service.spec.name},
+         {"reason", service.status.last_exit},
          {"duration_us", int64_t{delay.count() * 1000}}});
     service.child.reset();
     service.channel.reset();
@@ -277,7 +284,8 @@ class Supervisor::Impl {
     ++service.failed_starts;
     service.restart_at = Steady::now() + delay;
     SetState(service, ServiceState::kWaiting);
-    if (service.spec.opens_keyring && service.status.last_exit == "exit status " + std::to_string(kExitWrongPassphrase)) {
+    if (service.spec.opens_keyring &&
+        service.status.last_exit == "exit status " + std::to_string(kExitWrongPassphrase)) {
       return WrongPassphrase();
     }
     return absl::OkStatus();
@@ -296,8 +304,9 @@ class Supervisor::Impl {
     SetState(service, ServiceState::kHealthy);
     const std::string took = Seconds(Steady::now() - service.started_at);
     if (!std::exchange(service.was_healthy, true)) {
-      options_.say("  " + service.spec.name + std::string(12 - std::min<size_t>(11, service.spec.name.size()), ' ') +
-                   "healthy after " + took);
+      options_.say("  " + service.spec.name +
+                   std::string(12 - std::min<size_t>(11, service.spec.name.size()), ' ') + "healthy after " +
+                   took);
     }
   }
 
@@ -330,7 +339,8 @@ class Supervisor::Impl {
       if (service.spec.wave != wave || service.status.state == ServiceState::kHealthy) continue;
       names += (names.empty() ? "" : ", ") + service.spec.name;
     }
-    return Unavailable(names + " did not become healthy in " + std::to_string(kWaveTimeout.count() / 1000) + " s");
+    return Unavailable(names + " did not become healthy in " + std::to_string(kWaveTimeout.count() / 1000) +
+                       " s");
   }
 
   void StopWave(int wave) {
@@ -357,7 +367,9 @@ class Supervisor::Impl {
     service.status.state = state;
     service.status.since_ns = NowNs();
     Log(LogLevel::kInfo, "supervisor.state",
-        {{"service", service.spec.name}, {"state", std::string(NameOf(state))}, {"pid", int64_t{service.status.pid}}});
+        {{"service", service.spec.name},
+         {"state", std::string(NameOf(state))},
+         {"pid", int64_t{service.status.pid}}});
     PublishOrLog();
   }
 
@@ -408,7 +420,8 @@ StatusOr<FileDescriptor> TakeLock(const std::filesystem::path& data_directory) {
   }
   if (!lock.ok()) {
     if (lock.status().code() != StatusCode::kFailedPrecondition) return lock.status();
-    return FailedPrecondition("the appliance of this data directory runs already; `cloister status` shows it");
+    return FailedPrecondition(
+        "the appliance of this data directory runs already; `cloister status` shows it");
   }
   const std::string pid = std::to_string(::getpid()) + "\n";
   if (::ftruncate(lock->get(), 0) != 0) return ErrnoStatus(errno, "lock file");
@@ -425,7 +438,8 @@ StatusOr<std::unique_ptr<Supervisor>> Supervisor::New(SupervisorOptions options,
   const std::filesystem::path data = options.data_directory;
   const size_t socket_bytes = (data / "run" / kLongestSocketName).native().size();
   if (socket_bytes > kSocketPathBytesMax) {
-    return InvalidArgument("the path of the data directory is " + std::to_string(socket_bytes - kSocketPathBytesMax) +
+    return InvalidArgument("the path of the data directory is " +
+                           std::to_string(socket_bytes - kSocketPathBytesMax) +
                            " bytes too long for Unix sockets; use a shorter one");
   }
   std::error_code ignored;
@@ -436,10 +450,11 @@ StatusOr<std::unique_ptr<Supervisor>> Supervisor::New(SupervisorOptions options,
   CLOISTER_RETURN_IF_ERROR(MakePrivateDirectory(data / "run"));
   CLOISTER_RETURN_IF_ERROR(MakePrivateDirectory(data / "logs"));
   CLOISTER_ASSIGN_OR_RETURN(FileDescriptor lock, TakeLock(data));
-  CLOISTER_ASSIGN_OR_RETURN(auto authority, crypto::CertificateAuthority::New("cloister", kCertificateLifetime));
+  CLOISTER_ASSIGN_OR_RETURN(auto authority,
+                            crypto::CertificateAuthority::New("cloister", kCertificateLifetime));
   CLOISTER_ASSIGN_OR_RETURN(auto logs, LogCollector::Start(data / "logs"));
-  auto impl = std::make_unique<Impl>(std::move(options), std::move(passphrase), std::move(lock), std::move(authority),
-                                     std::move(logs));
+  auto impl = std::make_unique<Impl>(std::move(options), std::move(passphrase), std::move(lock),
+                                     std::move(authority), std::move(logs));
   CLOISTER_RETURN_IF_ERROR(impl->Prepare());
   return std::unique_ptr<Supervisor>(new Supervisor(std::move(impl)));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the services of one data directory: issues their identities, starts them in the order of their dependencies,
-// starts them again when they end, stops them in reverse. Knows nothing of what they do, and needs no init system.
+// Runs the services of one data directory: issues their identities, starts them in the order of their
+// dependencies, starts them again when they end, stops them in reverse. Knows nothing of what they do, and
+// needs no init system.
 #pragma once
 
 #include <chrono>
@@ -19,21 +20,22 @@
 namespace cloister::services {
 
 struct ServiceSpec {
-  std::string name;             // The program is cloister-<name>, the identity <name>.
-  int wave = 0;                 // All of one wave are healthy before the next one starts.
-  bool opens_keyring = false;   // Is given the passphrase.
+  std::string name;            // The program is cloister-<name>, the identity <name>.
+  int wave = 0;                // All of one wave are healthy before the next one starts.
+  bool opens_keyring = false;  // Is given the passphrase.
 };
 
 // keys; audit; embedding and generation; retrieval; ingest; gateway.
 std::vector<ServiceSpec> ApplianceServices();
 
 struct SupervisorOptions {
-  std::filesystem::path data_directory;     // Absolute, with an initialised keyring.
+  std::filesystem::path data_directory;  // Absolute, with an initialised keyring.
   std::filesystem::path binary_directory;
   PassphraseSource passphrase_source = PassphraseSource::kTyped;
   std::vector<ServiceSpec> services = ApplianceServices();
   std::chrono::milliseconds stop_grace{15'000};  // From SIGTERM to SIGKILL, for each wave.
-  std::function<void(std::string_view line)> say = [](std::string_view) {};  // To a person. Called by Start and Stop.
+  std::function<void(std::string_view line)> say = [](std::string_view) {
+  };  // To a person. Called by Start and Stop.
 };
 
 // How often a service may end before it was healthy for the first time until the whole start is given up.
@@ -49,16 +51,17 @@ StatusOr<pid_t> RunningSupervisor(const std::filesystem::path& data_directory);
 class Supervisor {
  public:
   // Takes the lock and makes the certificate authority of this run.
-  // Errors: kFailedPrecondition (runs already, never initialised), kInvalidArgument (the path of the data directory
-  // is too long for sockets; the configuration file is wrong), kUnavailable.
+  // Errors: kFailedPrecondition (runs already, never initialised), kInvalidArgument (the path of the data
+  // directory is too long for sockets; the configuration file is wrong), kUnavailable.
   static StatusOr<std::unique_ptr<Supervisor>> New(SupervisorOptions options, crypto::Secret passphrase);
   // Stops what still runs.
   ~Supervisor();
   // Blocks until every service is healthy, or a stop is requested.
-  // Errors: kUnauthenticated (wrong passphrase), kUnavailable (a service does not start; the message says which and
-  // why), kNotFound (a program is missing).
+  // Errors: kUnauthenticated (wrong passphrase), kUnavailable (a service does not start; the message says
+  // which and why), kNotFound (a program is missing).
   Status Start(const StopSignal& stop);
-  // Keeps the services running until a stop is requested. Errors: kUnauthenticated (the keyring no longer opens).
+  // Keeps the services running until a stop is requested. Errors: kUnauthenticated (the keyring no longer
+  // opens).
   Status Watch(const StopSignal& stop);
   // In reverse order; a service that does not end in time is killed.
   void Stop();

@@ -63,8 +63,8 @@ class SupervisorTest : public ::testing::Test {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(data_ / "keys")) {
       struct stat info;
       EXPECT_EQ(::stat(entry.path().c_str(), &info), 0);
-      out[entry.path().string()] = *ReadFile(entry.path(), kAll) + "@" + std::to_string(info.st_mtim.tv_sec) + "." +
-                                   std::to_string(info.st_mtim.tv_nsec);
+      out[entry.path().string()] = *ReadFile(entry.path(), kAll) + "@" + std::to_string(info.st_mtim.tv_sec) +
+                                   "." + std::to_string(info.st_mtim.tv_nsec);
     }
     return out;
   }
@@ -199,7 +199,8 @@ TEST_F(SupervisorTest, GivesUpOnAServiceThatNeverStartsAndSaysWhy) {
   ASSERT_TRUE(supervisor.ok());
   const Status status = (*supervisor)->Start(stop);
   EXPECT_EQ(status.code(), StatusCode::kUnavailable);
-  EXPECT_NE(MessageOf(status).find("broken does not start (exit status 7): the disk is on fire"), std::string::npos)
+  EXPECT_NE(MessageOf(status).find("broken does not start (exit status 7): the disk is on fire"),
+            std::string::npos)
       << status;
   EXPECT_EQ(StatusOf().restarts, static_cast<uint64_t>(kStartAttemptsMax));
 }
@@ -226,9 +227,9 @@ TEST_F(SupervisorTest, EveryStartGetsNewCredentials) {
 TEST_F(SupervisorTest, OnlyTheKeysServiceIsGivenThePassphrase) {
   const auto seen = directory_.path() / "seen";
   const StopSignal stop;
-  auto supervisor = Supervisor::New(
-      Script("curious", "{ echo \"$@\"; ls /proc/self/fd; env; cat <&3; } >'" + seen.string() + "' 2>&1; exit 1"),
-      crypto::Secret(kPassphrase));
+  auto supervisor = Supervisor::New(Script("curious", "{ echo \"$@\"; ls /proc/self/fd; env; cat <&3; } >'" +
+                                                          seen.string() + "' 2>&1; exit 1"),
+                                    crypto::Secret(kPassphrase));
   ASSERT_TRUE(supervisor.ok());
   EXPECT_EQ((*supervisor)->Start(stop).code(), StatusCode::kUnavailable);
   const std::string everything = *ReadFile(seen, kAll);
@@ -239,8 +240,8 @@ TEST_F(SupervisorTest, OnlyTheKeysServiceIsGivenThePassphrase) {
 
 TEST_F(SupervisorTest, AServiceThatIgnoresTheRequestIsKilled) {
   StopSignal stop;
-  SupervisorOptions options = Script("stubborn", "trap '' TERM; touch '" + (data_ / "trapped").string() +
-                                                     "'; while :; do sleep 1; done");
+  SupervisorOptions options = Script(
+      "stubborn", "trap '' TERM; touch '" + (data_ / "trapped").string() + "'; while :; do sleep 1; done");
   options.stop_grace = std::chrono::milliseconds(50);
   auto supervisor = Supervisor::New(std::move(options), crypto::Secret(kPassphrase));
   ASSERT_TRUE(supervisor.ok());
