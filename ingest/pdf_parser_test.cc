@@ -6,6 +6,11 @@
 #include "ingest/test_documents.h"
 #include "ingest/test_pdf.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+// poppler starts fontconfig, which keeps one configuration to the end of the process.
+extern "C" const char* __lsan_default_suppressions() { return "leak:libfontconfig"; }
+#endif
+
 namespace cloister::ingest {
 namespace {
 
