@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Text to vectors of unit length. Does not queue or share work between callers (see embedding_queue.h), and keeps no
-// text.
+// Text to vectors of unit length. Does not queue or share work between callers (see embedding_queue.h), and
+// keeps no text.
 #pragma once
 
 #include <cstddef>
@@ -42,12 +42,13 @@ struct LlamaEmbedderOptions {
   uint32_t threads = 2;
 };
 
-// Errors: kInvalidArgument (llama.cpp cannot load it; it has another dimension, window or pooling than its manifest
-// says; it is not an encoder).
-StatusOr<std::unique_ptr<Embedder>> OpenLlamaEmbedder(const VerifiedModel& model, LlamaEmbedderOptions options = {});
+// Errors: kInvalidArgument (llama.cpp cannot load it; it has another dimension, window or pooling than its
+// manifest says; it is not an encoder).
+StatusOr<std::unique_ptr<Embedder>> OpenLlamaEmbedder(const VerifiedModel& model,
+                                                      LlamaEmbedderOptions options = {});
 
-// Without a model, for tests: words hashed into 64 dimensions, so that texts which share words are near. Cuts texts
-// at 128 words.
+// Without a model, for tests: words hashed into 64 dimensions, so that texts which share words are near. Cuts
+// texts at 128 words.
 std::unique_ptr<Embedder> NewFakeEmbedder();
 
 }  // namespace cloister::inference

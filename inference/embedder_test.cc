@@ -42,7 +42,8 @@ class EmbedderContractTest : public testing::TestWithParam<Implementation> {
 };
 
 TEST_P(EmbedderContractTest, GivesOneVectorOfUnitLengthForEachText) {
-  const auto result = embedder().Embed(EmbedKind::kPassage, {"fever", "a longer text about hand hygiene", ""});
+  const auto result =
+      embedder().Embed(EmbedKind::kPassage, {"fever", "a longer text about hand hygiene", ""});
   ASSERT_TRUE(result.ok());
   ASSERT_EQ(result->vectors.size(), 3 * dimension());
   for (size_t i = 0; i < 3; ++i) EXPECT_NEAR(Cosine(*result, i, *result, i, dimension()), 1, 1e-5);
@@ -73,9 +74,10 @@ TEST_P(EmbedderContractTest, KeepsOrderAndIndependenceInAMixedBatch) {
 }
 
 TEST_P(EmbedderContractTest, NearTextsAreNearerThanFarOnes) {
-  const auto result = embedder().Embed(
-      EmbedKind::kPassage, {"Wash your hands before you touch a patient.",
-                            "Hands are to be washed before a patient is touched.", "The invoice was paid in March."});
+  const auto result =
+      embedder().Embed(EmbedKind::kPassage, {"Wash your hands before you touch a patient.",
+                                             "Hands are to be washed before a patient is touched.",
+                                             "The invoice was paid in March."});
   ASSERT_TRUE(result.ok());
   EXPECT_GT(Cosine(*result, 0, *result, 1, dimension()), Cosine(*result, 0, *result, 2, dimension()) + 0.1);
 }
@@ -94,30 +96,31 @@ TEST_P(EmbedderContractTest, CountsTextsThatItCuts) {
 
 TEST_P(EmbedderContractTest, RefusesTextsOverTheLimitOrNotUtf8) {
   EXPECT_TRUE(embedder().Embed(EmbedKind::kPassage, {std::string(kEmbeddedTextBytesMax, ' ')}).ok());
-  EXPECT_EQ(embedder().Embed(EmbedKind::kPassage, {std::string(kEmbeddedTextBytesMax + 1, 'a')}).status().code(),
-            StatusCode::kInvalidArgument);
+  EXPECT_EQ(
+      embedder().Embed(EmbedKind::kPassage, {std::string(kEmbeddedTextBytesMax + 1, 'a')}).status().code(),
+      StatusCode::kInvalidArgument);
   EXPECT_EQ(embedder().Embed(EmbedKind::kPassage, {"fine", "\xff\xfe"}).status().code(),
             StatusCode::kInvalidArgument);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, EmbedderContractTest,
-    testing::Values(Implementation{"Llama", SetUpEmbedder}, Implementation{"Fake",
-                                                                           []() -> Embedder& {
-                                                                             static const auto fake = NewFakeEmbedder();
-                                                                             return *fake;
-                                                                           }}),
-    [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(All, EmbedderContractTest,
+                         testing::Values(Implementation{"Llama", SetUpEmbedder},
+                                         Implementation{"Fake",
+                                                        []() -> Embedder& {
+                                                          static const auto fake = NewFakeEmbedder();
+                                                          return *fake;
+                                                        }}),
+                         [](const auto& info) { return info.param.name; });
 
-// Cosines and components from ONNX Runtime on the 32-bit export, tokenised by Hugging Face's tokenizers. They move
-// when pooling, prefix, tokenizer, normalisation or a weight does.
+// Cosines and components from ONNX Runtime on the 32-bit export, tokenised by Hugging Face's tokenizers. They
+// move when pooling, prefix, tokenizer, normalisation or a weight does.
 TEST(LlamaEmbedderTest, AgreesWithTheReference) {
   const auto passages = SetUpEmbedder().Embed(
-      EmbedKind::kPassage,
-      {"Wash hands with soap for at least twenty seconds before touching a patient.",
-       "The café's résumé: naïve coöperation, 37.5 °C — “quoted”, 50 mg/day (±5%).",
-       "A covered entity must notify each affected individual no later than 60 calendar days after discovery of a "
-       "breach."});
+      EmbedKind::kPassage, {"Wash hands with soap for at least twenty seconds before touching a patient.",
+                            "The café's résumé: naïve coöperation, 37.5 °C — “quoted”, 50 mg/day (±5%).",
+                            "A covered entity must notify each affected individual no later than 60 calendar "
+                            "days after discovery of a "
+                            "breach."});
   const auto questions = SetUpEmbedder().Embed(
       EmbedKind::kQuestion,
       {"How long must staff wash their hands?", "When do people have to be told about a breach?"});
@@ -150,8 +153,7 @@ TEST(LlamaEmbedderTest, RefusesAModelThatIsNotAsTheManifestSays) {
   const auto model = OpenSetUpModel(ModelRole::kEmbedder);
   ASSERT_TRUE(model.ok());
   for (const auto& change : std::vector<std::function<void(ModelInfo&)>>{
-           [](ModelInfo& info) { info.dimension = 768; },
-           [](ModelInfo& info) { info.tokens_max = 1024; },
+           [](ModelInfo& info) { info.dimension = 768; }, [](ModelInfo& info) { info.tokens_max = 1024; },
            [](ModelInfo& info) { info.role = ModelRole::kGenerator; }}) {
     ModelInfo info = model->info();
     change(info);

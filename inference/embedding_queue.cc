@@ -109,8 +109,9 @@ Status EmbeddingQueue::EmbedSlice(Request& request) {
   CLOISTER_ASSIGN_OR_RETURN(const Embeddings part, embedder_.Embed(request.kind, slice));
   const size_t dimension = embedder_.info().dimension;
   for (size_t i = 0; i < slice.size(); ++i) {
-    std::copy_n(part.vectors.begin() + static_cast<ptrdiff_t>(i * dimension), dimension,
-                request.result.vectors.begin() + static_cast<ptrdiff_t>(request.order[first + i] * dimension));
+    std::copy_n(
+        part.vectors.begin() + static_cast<ptrdiff_t>(i * dimension), dimension,
+        request.result.vectors.begin() + static_cast<ptrdiff_t>(request.order[first + i] * dimension));
   }
   request.result.truncated += part.truncated;
   request.result.tokens += part.tokens;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shares one embedder between callers: questions go before passages, and a large request of passages is done in
-// slices, so that a question waits for one slice at most. Does not embed by itself and keeps no text once a request
-// has ended.
+// Shares one embedder between callers: questions go before passages, and a large request of passages is done
+// in slices, so that a question waits for one slice at most. Does not embed by itself and keeps no text once
+// a request has ended.
 #pragma once
 
 #include <chrono>
@@ -17,8 +17,9 @@
 namespace cloister::inference {
 
 struct EmbeddingQueueOptions {
-  size_t texts_queued_max = 4096;        // Of all waiting requests together.
-  size_t slice_bytes_max = 2 * 1024;  // Of text embedded before the queue is looked at again: about 500 tokens.
+  size_t texts_queued_max = 4096;  // Of all waiting requests together.
+  size_t slice_bytes_max =
+      2 * 1024;  // Of text embedded before the queue is looked at again: about 500 tokens.
 };
 
 // Thread-safe.
@@ -31,10 +32,9 @@ class EmbeddingQueue {
   EmbeddingQueue(const EmbeddingQueue&) = delete;
   EmbeddingQueue& operator=(const EmbeddingQueue&) = delete;
 
-  // Blocks until done. A request whose deadline passes is dropped before its next slice. An error in one text fails
-  // that request alone.
-  // Errors: kResourceExhausted (queue full; the request is not queued), kDeadlineExceeded, kUnavailable (stopping),
-  // and the embedder's own.
+  // Blocks until done. A request whose deadline passes is dropped before its next slice. An error in one text
+  // fails that request alone. Errors: kResourceExhausted (queue full; the request is not queued),
+  // kDeadlineExceeded, kUnavailable (stopping), and the embedder's own.
   StatusOr<Embeddings> Embed(EmbedKind kind, const std::vector<std::string>& texts,
                              std::chrono::steady_clock::time_point deadline);
   // Texts of requests that are under way or wait.

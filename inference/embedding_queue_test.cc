@@ -46,7 +46,8 @@ class GatedEmbedder final : public Embedder {
   bool open_ = false;
 };
 
-auto Ask(EmbeddingQueue& queue, EmbedKind kind, std::vector<std::string> texts, Clock::time_point deadline = Later()) {
+auto Ask(EmbeddingQueue& queue, EmbedKind kind, std::vector<std::string> texts,
+         Clock::time_point deadline = Later()) {
   return std::async(std::launch::async, [&queue, kind, texts = std::move(texts), deadline] {
     return queue.Embed(kind, texts, deadline);
   });
@@ -55,7 +56,8 @@ auto Ask(EmbeddingQueue& queue, EmbedKind kind, std::vector<std::string> texts, 
 TEST(EmbeddingQueueTest, GivesTheEmbeddersVectorsInOrderWhateverTheSlices) {
   const auto embedder = NewFakeEmbedder();
   std::vector<std::string> texts;
-  for (int i = 0; i < 50; ++i) texts.push_back(std::string(static_cast<size_t>(1 + (i * 37) % 50), 'a' + i % 26));
+  for (int i = 0; i < 50; ++i)
+    texts.push_back(std::string(static_cast<size_t>(1 + (i * 37) % 50), 'a' + i % 26));
   const auto direct = embedder->Embed(EmbedKind::kPassage, texts);
   ASSERT_TRUE(direct.ok());
   for (const size_t slice : {size_t{1}, size_t{64}, size_t{1 << 20}}) {
@@ -97,7 +99,8 @@ TEST(EmbeddingQueueTest, RefusesMoreTextsThanItHolds) {
             StatusCode::kResourceExhausted);
   auto first = Ask(queue, EmbedKind::kPassage, {"a", "b"});
   embedder.AwaitCall(1);
-  EXPECT_EQ(queue.Embed(EmbedKind::kPassage, {"c", "d"}, Later()).status().code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(queue.Embed(EmbedKind::kPassage, {"c", "d"}, Later()).status().code(),
+            StatusCode::kResourceExhausted);
   embedder.Open();
   EXPECT_TRUE(first.get().ok());
   EXPECT_TRUE(queue.Embed(EmbedKind::kPassage, {"c", "d", "e"}, Later()).ok());
@@ -106,7 +109,8 @@ TEST(EmbeddingQueueTest, RefusesMoreTextsThanItHolds) {
 TEST(EmbeddingQueueTest, DropsARequestWhoseDeadlinePassesBetweenSlices) {
   GatedEmbedder embedder;
   EmbeddingQueue queue(embedder, {.texts_queued_max = 100, .slice_bytes_max = 1});
-  EXPECT_EQ(queue.Embed(EmbedKind::kPassage, {"late"}, Clock::now()).status().code(), StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(queue.Embed(EmbedKind::kPassage, {"late"}, Clock::now()).status().code(),
+            StatusCode::kDeadlineExceeded);
   EXPECT_TRUE(embedder.calls().empty());
   const auto deadline = Clock::now() + std::chrono::milliseconds(20);
   auto request = Ask(queue, EmbedKind::kPassage, {"a", "b", "c"}, deadline);

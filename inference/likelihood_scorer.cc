@@ -23,7 +23,8 @@ std::vector<std::string> LowerWords(std::string_view text) {
   return words;
 }
 
-// The range of a small language model on English questions, so that weights tuned on one do not overflow here.
+// The range of a small language model on English questions, so that weights tuned on one do not overflow
+// here.
 constexpr float kWorst = -5.0f;
 constexpr float kBest = -1.0f;
 
@@ -39,8 +40,8 @@ Status CheckScoreRequest(std::string_view question, const std::vector<std::strin
   return Status();
 }
 
-StatusOr<std::vector<LikelihoodResult>> FakeLikelihoodScorer::Score(std::string_view question,
-                                                                    const std::vector<std::string>& contexts) {
+StatusOr<std::vector<LikelihoodResult>> FakeLikelihoodScorer::Score(
+    std::string_view question, const std::vector<std::string>& contexts) {
   CLOISTER_RETURN_IF_ERROR(CheckScoreRequest(question, contexts));
   const std::vector<std::string> asked = LowerWords(question);
   std::vector<LikelihoodResult> results;

@@ -21,18 +21,19 @@ constexpr size_t kScoredContextBytesMax = 64 * 1024;
 
 struct LikelihoodResult {
   float mean_log_likelihood = 0;  // Natural logarithm, mean over the question's tokens; never above 0.
-  uint32_t tokens = 0;            // Tokens of the context and the question that the model read for this result.
+  uint32_t tokens = 0;  // Tokens of the context and the question that the model read for this result.
 };
 
-// Thread-safe; calls may wait for one another. Deterministic: on one machine a result depends on its own context
-// and the question alone, never on the other contexts of the call or on earlier calls.
+// Thread-safe; calls may wait for one another. Deterministic: on one machine a result depends on its own
+// context and the question alone, never on the other contexts of the call or on earlier calls.
 class LikelihoodScorer {
  public:
   virtual ~LikelihoodScorer() = default;
   // One result for each context, in their order; none for no contexts. A context is plain text, e.g. title,
-  // previous sentence and sentence joined by spaces; of one that is longer than the scorer's budget of tokens the
-  // end is read, and of a question that is longer the beginning. A context may be empty. Blocks on the processor.
-  // Errors: kInvalidArgument (no question, more than kScoredContextsMax contexts, or a text over its limit).
+  // previous sentence and sentence joined by spaces; of one that is longer than the scorer's budget of tokens
+  // the end is read, and of a question that is longer the beginning. A context may be empty. Blocks on the
+  // processor. Errors: kInvalidArgument (no question, more than kScoredContextsMax contexts, or a text over
+  // its limit).
   virtual StatusOr<std::vector<LikelihoodResult>> Score(std::string_view question,
                                                         const std::vector<std::string>& contexts) = 0;
 };

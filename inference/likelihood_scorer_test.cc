@@ -19,7 +19,8 @@ const std::vector<std::string> kContexts = {
     "Breaches. A clinic has to report a breach within sixty days.",
     "Kitchen. The soup is served at noon.",
     "",
-    "Keys. Every key to the medicine cupboard is counted at the end of a shift, and the count is signed by two people.",
+    "Keys. Every key to the medicine cupboard is counted at the end of a shift, and the count is signed by "
+    "two people.",
 };
 
 LikelihoodScorer& SetUpGenerator() {
@@ -78,7 +79,8 @@ TEST_P(LikelihoodScorerContractTest, AResultIsExactlyTheSameAloneInCompanyAndInA
     const auto alone = scorer().Score(kQuestion, {kContexts[i]});
     ASSERT_TRUE(alone.ok());
     EXPECT_EQ((*alone)[0].mean_log_likelihood, (*together)[i].mean_log_likelihood) << i;
-    EXPECT_EQ((*alone)[0].mean_log_likelihood, (*reversed)[kContexts.size() - 1 - i].mean_log_likelihood) << i;
+    EXPECT_EQ((*alone)[0].mean_log_likelihood, (*reversed)[kContexts.size() - 1 - i].mean_log_likelihood)
+        << i;
     EXPECT_EQ((*alone)[0].tokens, (*together)[i].tokens) << i;
   }
 }
@@ -111,7 +113,8 @@ TEST_P(LikelihoodScorerContractTest, RefusesWhatIsOverItsLimits) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, LikelihoodScorerContractTest,
-                         testing::Values(Implementation{"Llama", SetUpGenerator}, Implementation{"Fake", Fake}),
+                         testing::Values(Implementation{"Llama", SetUpGenerator},
+                                         Implementation{"Fake", Fake}),
                          [](const auto& info) { return info.param.name; });
 
 TEST(FakeLikelihoodScorerTest, GivesFixedResultsForNamedContexts) {

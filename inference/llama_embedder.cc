@@ -11,9 +11,9 @@
 namespace cloister::inference {
 namespace {
 
-// Sequences packed in one batch attend to each other's positions before the mask removes them, so that part of the
-// cost grows with the square of the batch; too small a batch leaves the matrix kernels idle. Measured: 256 tokens.
-// A longer text is a batch of its own.
+// Sequences packed in one batch attend to each other's positions before the mask removes them, so that part
+// of the cost grows with the square of the batch; too small a batch leaves the matrix kernels idle. Measured:
+// 256 tokens. A longer text is a batch of its own.
 constexpr uint32_t kBatchTokens = 256;
 constexpr uint32_t kBatchTextsMax = 64;
 
@@ -32,7 +32,9 @@ Status CheckTexts(const std::vector<std::string>& texts) {
 class LlamaEmbedder final : public Embedder {
  public:
   LlamaEmbedder(ModelInfo info, LlamaModel model, LlamaContext context)
-      : info_(std::move(info)), model_(std::move(model)), context_(std::move(context)),
+      : info_(std::move(info)),
+        model_(std::move(model)),
+        context_(std::move(context)),
         batch_(static_cast<int32_t>(BatchTokensMax(info_))) {}
 
   static uint32_t BatchTokensMax(const ModelInfo& info) { return std::max(kBatchTokens, info.tokens_max); }
@@ -74,15 +76,16 @@ class LlamaEmbedder final : public Embedder {
   }
 
   // Embeds texts of `order` from `first` on, as many as one batch holds; returns the first that is left.
-  StatusOr<size_t> EmbedBatch(const std::vector<std::vector<llama_token>>& tokens, const std::vector<size_t>& order,
-                              size_t first, Embeddings& result) {
+  StatusOr<size_t> EmbedBatch(const std::vector<std::vector<llama_token>>& tokens,
+                              const std::vector<size_t>& order, size_t first, Embeddings& result) {
     batch_.Clear();
     size_t next = first;
     for (; next < order.size() && next - first < kBatchTextsMax; ++next) {
       const std::vector<llama_token>& text = tokens[order[next]];
       if (next > first && static_cast<size_t>(batch_.size()) + text.size() > kBatchTokens) break;
       for (size_t i = 0; i < text.size(); ++i) {
-        batch_.Add(text[i], static_cast<llama_pos>(i), static_cast<llama_seq_id>(next - first), /*output=*/true);
+        batch_.Add(text[i], static_cast<llama_pos>(i), static_cast<llama_seq_id>(next - first),
+                   /*output=*/true);
       }
     }
     CLOISTER_CHECK(next > first);
@@ -127,7 +130,8 @@ Status CheckAgainstManifest(const llama_model& model, const ModelInfo& info) {
 
 }  // namespace
 
-StatusOr<std::unique_ptr<Embedder>> OpenLlamaEmbedder(const VerifiedModel& verified, LlamaEmbedderOptions options) {
+StatusOr<std::unique_ptr<Embedder>> OpenLlamaEmbedder(const VerifiedModel& verified,
+                                                      LlamaEmbedderOptions options) {
   const ModelInfo& info = verified.info();
   CLOISTER_ASSIGN_OR_RETURN(LlamaModel model, LoadLlamaModel(verified));
   CLOISTER_RETURN_IF_ERROR(CheckAgainstManifest(*model, info));

@@ -23,8 +23,11 @@ double LogProbability(const float* logits, int32_t count, llama_token token) {
 class LlamaGenerator final : public LikelihoodScorer {
  public:
   LlamaGenerator(GeneratorOptions options, LlamaModel model, LlamaContext context, uint32_t window)
-      : options_(options), model_(std::move(model)), context_(std::move(context)),
-        glue_(Tokenize(*model_, kScoringGlue, /*add_special=*/false)), batch_(static_cast<int32_t>(window)) {}
+      : options_(options),
+        model_(std::move(model)),
+        context_(std::move(context)),
+        glue_(Tokenize(*model_, kScoringGlue, /*add_special=*/false)),
+        batch_(static_cast<int32_t>(window)) {}
 
   StatusOr<std::vector<LikelihoodResult>> Score(std::string_view question,
                                                 const std::vector<std::string>& contexts) override {
@@ -61,9 +64,10 @@ class LlamaGenerator final : public LikelihoodScorer {
     return tokens;
   }
 
-  // Logits are asked for only where the next token is one of the question: multiplying by the output matrix costs
-  // as much as a tenth of the model.
-  StatusOr<LikelihoodResult> ScoreOne(const std::vector<llama_token>& prefix, const std::vector<llama_token>& asked) {
+  // Logits are asked for only where the next token is one of the question: multiplying by the output matrix
+  // costs as much as a tenth of the model.
+  StatusOr<LikelihoodResult> ScoreOne(const std::vector<llama_token>& prefix,
+                                      const std::vector<llama_token>& asked) {
     llama_memory_clear(llama_get_memory(context_.get()), /*data=*/false);
     batch_.Clear();
     llama_pos position = 0;
@@ -98,9 +102,11 @@ class LlamaGenerator final : public LikelihoodScorer {
 
 }  // namespace
 
-StatusOr<std::unique_ptr<LikelihoodScorer>> OpenGenerator(const VerifiedModel& verified, GeneratorOptions options) {
+StatusOr<std::unique_ptr<LikelihoodScorer>> OpenGenerator(const VerifiedModel& verified,
+                                                          GeneratorOptions options) {
   const ModelInfo& info = verified.info();
-  if (info.role != ModelRole::kGenerator) return InvalidArgument("the manifest does not call this model a generator");
+  if (info.role != ModelRole::kGenerator)
+    return InvalidArgument("the manifest does not call this model a generator");
   CLOISTER_ASSIGN_OR_RETURN(LlamaModel model, LoadLlamaModel(verified));
   if (static_cast<uint32_t>(llama_model_n_ctx_train(model.get())) < info.tokens_max) {
     return InvalidArgument("the generator's window is smaller than its manifest says");
@@ -113,8 +119,8 @@ StatusOr<std::unique_ptr<LikelihoodScorer>> OpenGenerator(const VerifiedModel& v
   params.n_ctx = params.n_batch = params.n_ubatch = window;
   params.n_seq_max = 1;
   params.n_threads = params.n_threads_batch = static_cast<int32_t>(options.threads);
-  // One short sequence at a time: a sixth faster than without. (Many sequences at once, or a short suffix on a long
-  // cache, are where it is slow or inexact.)
+  // One short sequence at a time: a sixth faster than without. (Many sequences at once, or a short suffix on
+  // a long cache, are where it is slow or inexact.)
   params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_ENABLED;
   params.no_perf = true;
   LlamaContext context(llama_init_from_model(model.get(), params));

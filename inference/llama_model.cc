@@ -15,7 +15,8 @@ namespace {
 
 void DropLog(ggml_log_level, const char*, void*) {}
 
-// ggml would start a debugger on this process to print where it was. A failed assertion still ends the process.
+// ggml would start a debugger on this process to print where it was. A failed assertion still ends the
+// process.
 void OnAbort(const char*) { Log(LogLevel::kError, "inference.aborted"); }
 
 void StartLlamaOnce() {

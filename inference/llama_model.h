@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the embedder and the generator share of llama.cpp: owning handles, and loading with its log silenced. For
-// .cc files of this folder only; nothing else includes llama.h.
+// What the embedder and the generator share of llama.cpp: owning handles, and loading with its log silenced.
+// For .cc files of this folder only; nothing else includes llama.h.
 #pragma once
 
 #include <llama.h>
@@ -22,8 +22,8 @@ struct LlamaContextDeleter {
 using LlamaModel = std::unique_ptr<llama_model, LlamaModelDeleter>;
 using LlamaContext = std::unique_ptr<llama_context, LlamaContextDeleter>;
 
-// Loads from the sealed memory of `verified`, which may be destroyed afterwards. llama.cpp's log is dropped: it can
-// hold text of prompts. Errors: kInvalidArgument (llama.cpp cannot load it).
+// Loads from the sealed memory of `verified`, which may be destroyed afterwards. llama.cpp's log is dropped:
+// it can hold text of prompts. Errors: kInvalidArgument (llama.cpp cannot load it).
 StatusOr<LlamaModel> LoadLlamaModel(const VerifiedModel& verified);
 
 // Text without special tokens being read from it, so that a document cannot forge one. `add_special` adds the
@@ -33,7 +33,8 @@ std::vector<llama_token> Tokenize(const llama_model& model, std::string_view tex
 // A batch of (token, position, sequence, wanted output).
 class LlamaBatch {
  public:
-  explicit LlamaBatch(int32_t tokens_max) : batch_(llama_batch_init(tokens_max, 0, 1)), tokens_max_(tokens_max) {}
+  explicit LlamaBatch(int32_t tokens_max)
+      : batch_(llama_batch_init(tokens_max, 0, 1)), tokens_max_(tokens_max) {}
   ~LlamaBatch() { llama_batch_free(batch_); }
   LlamaBatch(const LlamaBatch&) = delete;
   LlamaBatch& operator=(const LlamaBatch&) = delete;

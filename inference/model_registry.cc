@@ -25,7 +25,9 @@ constexpr std::string_view kSignedFirstLine = "cloister/models/v1\n";
 constexpr uint32_t kManifestFormat = 1;
 constexpr size_t kCopyBytes = 1024 * 1024;
 
-Status Bad(std::string_view what) { return InvalidArgument(std::string("model manifest: ") + std::string(what)); }
+Status Bad(std::string_view what) {
+  return InvalidArgument(std::string("model manifest: ") + std::string(what));
+}
 
 bool OnlyKnownFields(const Json& object, std::initializer_list<std::string_view> known) {
   for (const auto& item : object.items()) {
@@ -42,19 +44,23 @@ StatusOr<std::string> StringField(const Json& object, const char* name) {
 
 StatusOr<uint32_t> CountField(const Json& object, const char* name) {
   const auto found = object.find(name);
-  if (found == object.end() || !found->is_number_unsigned()) return Bad(std::string(name) + " must be a number");
+  if (found == object.end() || !found->is_number_unsigned())
+    return Bad(std::string(name) + " must be a number");
   const auto value = found->get<uint64_t>();
-  if (value == 0 || value > std::numeric_limits<int32_t>::max()) return Bad(std::string(name) + " is out of range");
+  if (value == 0 || value > std::numeric_limits<int32_t>::max())
+    return Bad(std::string(name) + " is out of range");
   return static_cast<uint32_t>(value);
 }
 
 Status CheckNames(const ModelInfo& info) {
   if (info.name.empty()) return Bad("name is empty");
-  if (info.file.empty() || info.file == "." || info.file == ".." || info.file.find('/') != std::string::npos) {
+  if (info.file.empty() || info.file == "." || info.file == ".." ||
+      info.file.find('/') != std::string::npos) {
     return Bad("file must be a name without a path");
   }
   const auto digest = HexDecode(info.sha256);
-  if (!digest.ok() || digest->size() != crypto::kSha256Bytes) return Bad("sha256 must be 64 hexadecimal digits");
+  if (!digest.ok() || digest->size() != crypto::kSha256Bytes)
+    return Bad("sha256 must be 64 hexadecimal digits");
   return Status();
 }
 
@@ -75,8 +81,8 @@ StatusOr<ModelInfo> ParseModel(const Json& object) {
   info.role = role == "embedder" ? ModelRole::kEmbedder : ModelRole::kGenerator;
   const bool known =
       info.role == ModelRole::kEmbedder
-          ? OnlyKnownFields(object, {"name", "role", "file", "sha256", "licence", "source", "tokens_max", "dimension",
-                                     "pooling", "question_prefix"})
+          ? OnlyKnownFields(object, {"name", "role", "file", "sha256", "licence", "source", "tokens_max",
+                                     "dimension", "pooling", "question_prefix"})
           : OnlyKnownFields(object, {"name", "role", "file", "sha256", "licence", "source", "tokens_max"});
   if (!known) return Bad("a model has an unknown field");
   CLOISTER_ASSIGN_OR_RETURN(info.name, StringField(object, "name"));
@@ -120,7 +126,8 @@ StatusOr<ModelManifest> ParseManifest(std::string_view json) {
   const Json parsed = Json::parse(json, nullptr, /*allow_exceptions=*/false);
   if (!parsed.is_object()) return Bad("not a JSON object");
   CLOISTER_ASSIGN_OR_RETURN(const uint32_t format, CountField(parsed, "format"));
-  if (format != kManifestFormat) return Bad("format " + std::to_string(format) + " is not known to this version");
+  if (format != kManifestFormat)
+    return Bad("format " + std::to_string(format) + " is not known to this version");
   const auto models = parsed.find("models");
   if (models == parsed.end() || !models->is_array()) return Bad("models must be a list");
   if (models->size() > kManifestModelsMax) return Bad("more than 256 models");
@@ -142,7 +149,8 @@ StatusOr<std::string> SignManifest(std::string_view json, const crypto::Ed25519S
 }
 
 StatusOr<ModelManifest> OpenSignedManifest(std::string_view text, std::string_view public_key) {
-  if (!text.starts_with(kSignedFirstLine)) return DataLoss("the model manifest is not a signed one of a known version");
+  if (!text.starts_with(kSignedFirstLine))
+    return DataLoss("the model manifest is not a signed one of a known version");
   text.remove_prefix(kSignedFirstLine.size());
   const size_t line_end = text.find('\n');
   if (line_end == std::string_view::npos) return DataLoss("the model manifest has no signature");

@@ -17,12 +17,13 @@ namespace {
 using Json = nlohmann::json;
 
 Json EmbedderJson() {
-  return {{"name", "e"},         {"role", "embedder"},    {"file", "e.gguf"}, {"sha256", std::string(64, 'a')},
-          {"licence", "MIT"},    {"source", "package 1"}, {"tokens_max", 512}, {"dimension", 384},
-          {"pooling", "cls"},    {"question_prefix", "Q: "}};
+  return {
+      {"name", "e"},      {"role", "embedder"},      {"file", "e.gguf"},  {"sha256", std::string(64, 'a')},
+      {"licence", "MIT"}, {"source", "package 1"},   {"tokens_max", 512}, {"dimension", 384},
+      {"pooling", "cls"}, {"question_prefix", "Q: "}};
 }
 Json GeneratorJson() {
-  return {{"name", "g"},      {"role", "generator"},   {"file", "g.gguf"}, {"sha256", std::string(64, 'b')},
+  return {{"name", "g"},      {"role", "generator"},   {"file", "g.gguf"},  {"sha256", std::string(64, 'b')},
           {"licence", "MIT"}, {"source", "package 2"}, {"tokens_max", 8192}};
 }
 std::string ManifestJson(const Json& models) { return Json{{"format", 1}, {"models", models}}.dump(); }
@@ -78,8 +79,10 @@ TEST(ModelManifestTest, RefusesMissingUnknownAndMistypedFields) {
   EXPECT_EQ(CodeOf("x"), StatusCode::kInvalidArgument);
   EXPECT_EQ(CodeOf(List(1)), StatusCode::kInvalidArgument);
   EXPECT_EQ(ParseManifest("{").status().code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(ParseManifest(R"({"format":1,"models":[],"extra":1})").status().code(), StatusCode::kInvalidArgument);
-  EXPECT_EQ(ParseManifest(std::string(kManifestBytesMax + 1, ' ')).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(ParseManifest(R"({"format":1,"models":[],"extra":1})").status().code(),
+            StatusCode::kInvalidArgument);
+  EXPECT_EQ(ParseManifest(std::string(kManifestBytesMax + 1, ' ')).status().code(),
+            StatusCode::kInvalidArgument);
 }
 
 TEST(ModelManifestTest, RefusesAnUnknownFormatByNumber) {
@@ -94,7 +97,8 @@ TEST(ModelManifestTest, RefusesPathsBadDigestsAndTwins) {
     model["file"] = file;
     EXPECT_EQ(CodeOf(List(model)), StatusCode::kInvalidArgument) << file;
   }
-  for (const std::string& digest : {std::string(63, 'a'), std::string(64, 'A'), std::string(66, 'a'), std::string()}) {
+  for (const std::string& digest :
+       {std::string(63, 'a'), std::string(64, 'A'), std::string(66, 'a'), std::string()}) {
     Json model = GeneratorJson();
     model["sha256"] = digest;
     EXPECT_EQ(CodeOf(List(model)), StatusCode::kInvalidArgument) << digest;
@@ -134,10 +138,12 @@ TEST_F(SignedManifestTest, RefusesEveryFlippedBitAndEveryTruncation) {
   for (size_t bit = 0; bit < text->size() * 8; ++bit) {
     std::string changed = *text;
     changed[bit / 8] = static_cast<char>(changed[bit / 8] ^ (1 << (bit % 8)));
-    EXPECT_EQ(OpenSignedManifest(changed, signer_.public_key()).status().code(), StatusCode::kDataLoss) << bit;
+    EXPECT_EQ(OpenSignedManifest(changed, signer_.public_key()).status().code(), StatusCode::kDataLoss)
+        << bit;
   }
   for (size_t size = 0; size < text->size(); ++size) {
-    EXPECT_EQ(OpenSignedManifest(text->substr(0, size), signer_.public_key()).status().code(), StatusCode::kDataLoss);
+    EXPECT_EQ(OpenSignedManifest(text->substr(0, size), signer_.public_key()).status().code(),
+              StatusCode::kDataLoss);
   }
 }
 

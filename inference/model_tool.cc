@@ -43,12 +43,15 @@ void LogErrors(ggml_log_level level, const char* text, void*) {
 }
 
 int Usage() {
-  std::fputs("usage: model_tool quantise IN OUT --type q8_0|q4_0|f16 [--embedding-type TYPE]\n"
-             "       model_tool check FILE\n", stderr);
+  std::fputs(
+      "usage: model_tool quantise IN OUT --type q8_0|q4_0|f16 [--embedding-type TYPE]\n"
+      "       model_tool check FILE\n",
+      stderr);
   return 2;
 }
 
-int Quantise(const std::string& in, const std::string& out, const QuantType& type, const QuantType* embedding) {
+int Quantise(const std::string& in, const std::string& out, const QuantType& type,
+             const QuantType* embedding) {
   llama_model_quantize_params params = llama_model_quantize_default_params();
   params.ftype = type.file_type;
   params.allow_requantize = true;
@@ -89,9 +92,10 @@ int Check(const std::string& path) {
   const llama_batch batch = llama_batch_get_one(tokens.data(), static_cast<int32_t>(tokens.size()));
   const int status = pooled ? llama_encode(context.get(), batch) : llama_decode(context.get(), batch);
   if (status != 0) return Fail("the model does not evaluate");
-  const float* values = pooled ? llama_get_embeddings_seq(context.get(), 0) : llama_get_logits_ith(context.get(), -1);
-  const int count = pooled ? llama_model_n_embd(model.get())
-                           : llama_vocab_n_tokens(llama_model_get_vocab(model.get()));
+  const float* values =
+      pooled ? llama_get_embeddings_seq(context.get(), 0) : llama_get_logits_ith(context.get(), -1);
+  const int count =
+      pooled ? llama_model_n_embd(model.get()) : llama_vocab_n_tokens(llama_model_get_vocab(model.get()));
   if (values == nullptr) return Fail("the model gives no result");
   double squares = 0;
   for (int i = 0; i < count; ++i) squares += static_cast<double>(values[i]) * values[i];

@@ -14,8 +14,8 @@
 namespace cloister::inference {
 
 inline StatusOr<VerifiedModel> OpenSetUpModel(ModelRole role) {
-  CLOISTER_ASSIGN_OR_RETURN(const std::string json, ReadFile(SetUpModelDirectory() / "manifest.json",
-                                                             kManifestBytesMax));
+  CLOISTER_ASSIGN_OR_RETURN(const std::string json,
+                            ReadFile(SetUpModelDirectory() / "manifest.json", kManifestBytesMax));
   CLOISTER_ASSIGN_OR_RETURN(const ModelManifest manifest, ParseManifest(json));
   CLOISTER_ASSIGN_OR_RETURN(const ModelInfo info, manifest.Find(role));
   return VerifiedModel::Open(SetUpModelDirectory(), info);

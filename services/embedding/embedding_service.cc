@@ -18,13 +18,14 @@ grpc::Status CheckRequest(const v1::EmbedRequest& request) {
     return ToGrpc(InvalidArgument("kind must be question or passage"), "UNKNOWN_KIND", "kind");
   }
   if (request.texts_size() > kEmbedTextsMax) {
-    return ToGrpc(InvalidArgument("more than 256 texts in one call"), "TOO_MANY_TEXTS", "texts", kEmbedTextsMax,
-                  "Send them in several calls.");
+    return ToGrpc(InvalidArgument("more than 256 texts in one call"), "TOO_MANY_TEXTS", "texts",
+                  kEmbedTextsMax, "Send them in several calls.");
   }
   for (const std::string& text : request.texts()) {
     if (text.size() > inference::kEmbeddedTextBytesMax) {
       return ToGrpc(InvalidArgument("a text is over 16 KiB"), "TEXT_TOO_LONG", "texts",
-                    inference::kEmbeddedTextBytesMax, "Cut the text; only the model's window is read anyway.");
+                    inference::kEmbeddedTextBytesMax,
+                    "Cut the text; only the model's window is read anyway.");
     }
   }
   return grpc::Status::OK;
@@ -34,7 +35,8 @@ grpc::Status CheckRequest(const v1::EmbedRequest& request) {
 std::chrono::steady_clock::time_point DeadlineOf(const grpc::ServerContext& context) {
   const auto left = std::min<std::chrono::system_clock::duration>(
       context.deadline() - std::chrono::system_clock::now(), kEmbedTimeMax);
-  return std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(left);
+  return std::chrono::steady_clock::now() +
+         std::chrono::duration_cast<std::chrono::steady_clock::duration>(left);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// cloister.v1.Embedding over an embedder that its callers share. Does not keep or log text, and does not decide who
-// may call it (see EmbeddingRules).
+// cloister.v1.Embedding over an embedder that its callers share. Does not keep or log text, and does not
+// decide who may call it (see EmbeddingRules).
 #pragma once
 
 #include <vector>

@@ -30,7 +30,8 @@ class EmbeddingServiceTest : public testing::Test {
     return v1::Embedding::NewStub(
         Connect(authority_.For(identity), "embedding", directory_.path() / "embedding.sock"));
   }
-  grpc::Status Embed(std::string_view identity, const v1::EmbedRequest& request, v1::EmbedResponse* response) {
+  grpc::Status Embed(std::string_view identity, const v1::EmbedRequest& request,
+                     v1::EmbedResponse* response) {
     grpc::ClientContext context;
     SetDeadline(context, kCallTimeout);
     return StubFor(identity)->Embed(&context, request, response);
@@ -80,7 +81,8 @@ TEST_F(EmbeddingServiceTest, OnlyTheListedCallersGetThrough) {
 
 TEST_F(EmbeddingServiceTest, RefusesWhatIsOverALimitAndNamesIt) {
   v1::EmbedResponse response;
-  grpc::Status status = Embed("gateway", Request(std::vector<std::string>(kEmbedTextsMax + 1, "x")), &response);
+  grpc::Status status =
+      Embed("gateway", Request(std::vector<std::string>(kEmbedTextsMax + 1, "x")), &response);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(DetailOf(status).reason, "TOO_MANY_TEXTS");
   EXPECT_EQ(DetailOf(status).limit, 256u);

@@ -11,14 +11,15 @@
 namespace cloister::services {
 namespace {
 
-// Passes scoring on, measures it, and gives up between contexts once the caller has gone or its deadline has passed.
+// Passes scoring on, measures it, and gives up between contexts once the caller has gone or its deadline has
+// passed.
 class TimedScorer final : public inference::LikelihoodScorer {
  public:
   TimedScorer(inference::LikelihoodScorer& scorer, const grpc::ServerContext& context)
       : scorer_(scorer), context_(context) {}
 
-  StatusOr<std::vector<inference::LikelihoodResult>> Score(std::string_view question,
-                                                           const std::vector<std::string>& contexts) override {
+  StatusOr<std::vector<inference::LikelihoodResult>> Score(
+      std::string_view question, const std::vector<std::string>& contexts) override {
     CLOISTER_RETURN_IF_ERROR(inference::CheckScoreRequest(question, contexts));
     const auto begin = std::chrono::steady_clock::now();
     std::vector<inference::LikelihoodResult> results;
@@ -86,9 +87,12 @@ inference::SpanPassage ToPassage(const v1::Passage& from) {
 
 v1::Band ToBand(inference::AnswerBand band) {
   switch (band) {
-    case inference::AnswerBand::kAnswer: return v1::BAND_ANSWER;
-    case inference::AnswerBand::kMayHelp: return v1::BAND_MAY_HELP;
-    case inference::AnswerBand::kRefusal: return v1::BAND_REFUSAL;
+    case inference::AnswerBand::kAnswer:
+      return v1::BAND_ANSWER;
+    case inference::AnswerBand::kMayHelp:
+      return v1::BAND_MAY_HELP;
+    case inference::AnswerBand::kRefusal:
+      return v1::BAND_REFUSAL;
   }
   return v1::BAND_REFUSAL;
 }
@@ -102,15 +106,16 @@ grpc::Status CheckRequest(const v1::AnswerRequest& request) {
                   kAnswerQuestionBytesMax, "Ask a shorter question.");
   }
   if (request.passages_size() > kAnswerPassagesMax) {
-    return ToGrpc(InvalidArgument("more than 64 passages"), "TOO_MANY_PASSAGES", "passages", kAnswerPassagesMax);
+    return ToGrpc(InvalidArgument("more than 64 passages"), "TOO_MANY_PASSAGES", "passages",
+                  kAnswerPassagesMax);
   }
   if (request.words_max() > inference::kSpanWordsMax) {
     return ToGrpc(InvalidArgument("words_max is over its limit"), "TOO_MANY_WORDS", "words_max",
                   inference::kSpanWordsMax);
   }
   if (request.candidates_scored() > inference::kSpanCandidatesMax) {
-    return ToGrpc(InvalidArgument("candidates_scored is over its limit"), "TOO_MANY_CANDIDATES", "candidates_scored",
-                  inference::kSpanCandidatesMax);
+    return ToGrpc(InvalidArgument("candidates_scored is over its limit"), "TOO_MANY_CANDIDATES",
+                  "candidates_scored", inference::kSpanCandidatesMax);
   }
   return grpc::Status::OK;
 }
@@ -141,7 +146,8 @@ grpc::Status GenerationService::Answer(grpc::ServerContext* context, const v1::A
   for (const v1::Passage& passage : request->passages()) passages.push_back(ToPassage(passage));
   inference::SpanChoiceOptions options;
   options.words_max = request->words_max();
-  options.candidates_scored = request->candidates_scored() != 0 ? request->candidates_scored() : candidates_default_;
+  options.candidates_scored =
+      request->candidates_scored() != 0 ? request->candidates_scored() : candidates_default_;
   TimedScorer scorer(scorer_, *context);
   const auto choice = inference::ChooseSpans(request->question(), passages, options, scorer);
   if (!choice.ok()) return ToGrpc(choice.status());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// cloister.v1.Generation: span choice over what the caller was given by a release. Does not retrieve, keep or log
-// text, and does not decide who may call it (see GenerationRules).
+// cloister.v1.Generation: span choice over what the caller was given by a release. Does not retrieve, keep or
+// log text, and does not decide who may call it (see GenerationRules).
 #pragma once
 
 #include <atomic>
@@ -22,7 +22,8 @@ constexpr int kAnswersWaitingMax = 16;
 class GenerationService final : public v1::Generation::Service {
  public:
   // `scorer` must outlive the service. `candidates_default` is used where a request has 0.
-  GenerationService(inference::LikelihoodScorer& scorer, inference::ModelInfo info, uint32_t candidates_default)
+  GenerationService(inference::LikelihoodScorer& scorer, inference::ModelInfo info,
+                    uint32_t candidates_default)
       : scorer_(scorer), info_(std::move(info)), candidates_default_(candidates_default) {}
 
   grpc::Status Answer(grpc::ServerContext* context, const v1::AnswerRequest* request,

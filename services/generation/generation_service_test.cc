@@ -20,8 +20,8 @@ constexpr std::chrono::seconds kCallTimeout{60};
 // Scores by shared words, and can hold calls back.
 class GatedScorer final : public inference::LikelihoodScorer {
  public:
-  StatusOr<std::vector<inference::LikelihoodResult>> Score(std::string_view question,
-                                                           const std::vector<std::string>& contexts) override {
+  StatusOr<std::vector<inference::LikelihoodResult>> Score(
+      std::string_view question, const std::vector<std::string>& contexts) override {
     std::unique_lock lock(mutex_);
     ++calls_;
     changed_.notify_all();
@@ -165,8 +165,9 @@ TEST_F(GenerationServiceTest, QuotesTheAnsweringSentenceAndEndsWithOneSummary) {
   const v1::Passage& passage = request.passages(0);
   ASSERT_GE(quote.start(), passage.start());
   ASSERT_LE(quote.end(), passage.end());
-  EXPECT_NE(passage.text().substr(quote.start() - passage.start(), quote.end() - quote.start()).find("ninety days"),
-            std::string::npos);
+  EXPECT_NE(
+      passage.text().substr(quote.start() - passage.start(), quote.end() - quote.start()).find("ninety days"),
+      std::string::npos);
 }
 
 TEST_F(GenerationServiceTest, ScoresAsManyCandidatesAsAskedOrItsDefault) {

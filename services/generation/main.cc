@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// cloister-generation: chooses quotes with the language model's help. Opens no network socket and writes no file.
+// cloister-generation: chooses quotes with the language model's help. Opens no network socket and writes no
+// file.
 #include <memory>
 #include <utility>
 
@@ -31,8 +32,9 @@ StatusOr<std::unique_ptr<RunningService>> Start(const ServiceContext& context) {
   auto generator = inference::OpenGenerator(model, options);
   if (!generator.ok()) return RejectModel(context, inference::ModelRole::kGenerator, generator.status());
   CLOISTER_RETURN_IF_ERROR(RecordModelLoaded(context, model.info()));
-  return std::make_unique<GenerationProcess>(*std::move(generator), model.info(),
-                                             static_cast<uint32_t>(context.config().Int("generation.candidates")));
+  return std::make_unique<GenerationProcess>(
+      *std::move(generator), model.info(),
+      static_cast<uint32_t>(context.config().Int("generation.candidates")));
 }
 
 }  // namespace

@@ -44,7 +44,8 @@ StatusOr<std::string> SignerPublicKey(const ServiceContext& context) {
   request.set_owner(std::string(kModelSigner));
   request.set_name(std::string(kModelSigningKey));
   v1::PublicKeyResponse response;
-  CLOISTER_RETURN_IF_ERROR(Annotate(FromGrpc(stub->GetPublicKey(&call, request, &response)), "signer of models"));
+  CLOISTER_RETURN_IF_ERROR(
+      Annotate(FromGrpc(stub->GetPublicKey(&call, request, &response)), "signer of models"));
   return response.public_key();
 }
 
@@ -67,7 +68,8 @@ std::filesystem::path SignedManifestPath(const std::filesystem::path& data_direc
   return data_directory / "models" / "manifest";
 }
 
-StatusOr<inference::VerifiedModel> OpenTrustedModel(const ServiceContext& context, inference::ModelRole role) {
+StatusOr<inference::VerifiedModel> OpenTrustedModel(const ServiceContext& context,
+                                                    inference::ModelRole role) {
   const auto info = TrustedInfo(context, role);
   if (!info.ok()) return RejectModel(context, role, info.status());
   auto model = inference::VerifiedModel::Open(ModelDirectory(context.config()), *info);
@@ -78,15 +80,18 @@ StatusOr<inference::VerifiedModel> OpenTrustedModel(const ServiceContext& contex
 Status RecordModelLoaded(const ServiceContext& context, const inference::ModelInfo& info) {
   Log(LogLevel::kInfo, "model.loaded", {{"model", info.name}});
   return Record(context, "model.loaded",
-                {{"licence", info.licence}, {"name", info.name}, {"role", RoleName(info.role)},
-                 {"sha256", info.sha256}, {"source", info.source}});
+                {{"licence", info.licence},
+                 {"name", info.name},
+                 {"role", RoleName(info.role)},
+                 {"sha256", info.sha256},
+                 {"source", info.source}});
 }
 
 Status RejectModel(const ServiceContext& context, inference::ModelRole role, const Status& why) {
   if (!IsRefusal(why)) return why;
   LogStatus(LogLevel::kError, "model.rejected", why);
-  const Status recorded = Record(context, "model.rejected",
-                                 {{"reason", CodeName(why.code())}, {"role", RoleName(role)}});
+  const Status recorded =
+      Record(context, "model.rejected", {{"reason", CodeName(why.code())}, {"role", RoleName(role)}});
   // The service does not start either way; the log then says that the record is missing.
   if (!recorded.ok()) LogStatus(LogLevel::kError, "model.rejection_not_recorded", recorded);
   return why;

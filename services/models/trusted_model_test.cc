@@ -70,7 +70,8 @@ class TrustedModelTest : public testing::Test {
     ASSERT_TRUE(config.ok());
     context_ = std::make_unique<ServiceContext>(data(), *std::move(config), authority_.For("generation"));
   }
-  std::unique_ptr<RpcServer> Start(std::string_view identity, const std::string& method, grpc::Service& service) {
+  std::unique_ptr<RpcServer> Start(std::string_view identity, const std::string& method,
+                                   grpc::Service& service) {
     RpcServerOptions options;
     options.socket = data() / "run" / (std::string(identity) + ".sock");
     options.rules = {{method, {"generation"}}};
