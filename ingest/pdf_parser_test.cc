@@ -124,6 +124,23 @@ TEST(PdfParserTest, LeavesOutRepeatedHeadersFootersAndPageNumbers) {
   EXPECT_NE(result.document.text.find("number xxxxx begins."), std::string::npos);
 }
 
+TEST(PdfParserTest, LeavesOutAFooterThatCountsPagesEvenOfAShortDocument) {
+  for (int pages = 1; pages <= 2; ++pages) {
+    TestPdf pdf;
+    for (int page = 1; page <= pages; ++page) {
+      std::vector<TestLine> lines = Lines(72, 700, {"See Page 7 for what is said about page 3", "of the other book."}, 14);
+      lines.push_back({72, 30, "Hospital of the imaginary town"});
+      lines.push_back({430, 30, "Page " + std::to_string(page)});
+      pdf.AddPage(lines);
+    }
+    const ParseResult result = Parse(pdf);
+    ASSERT_FALSE(result.refused);
+    EXPECT_EQ(result.document.text.find("imaginary"), std::string::npos);
+    EXPECT_NE(result.document.text.find("of the other book."), std::string::npos);
+    EXPECT_NE(result.document.text.find("about page 3"), std::string::npos);
+  }
+}
+
 TEST(PdfParserTest, JoinsParagraphsAcrossPages) {
   TestPdf pdf;
   pdf.AddPage(Lines(72, 100, {"A sentence that begins on the first page and"}));

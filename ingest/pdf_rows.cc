@@ -201,8 +201,16 @@ std::string RepeatKey(const Row& row) {
 }
 
 bool IsPageNumber(const std::string& key) {
-  static const std::set<std::string> known = {"#", "- # -", "– # –", "Page #", "page #", "Page # of #", "# / #", "#/#", "# of #", "[#]", "| #"};
+  static const std::set<std::string> known = {"#", "- # -", "– # –", "Page #", "page #", "Page # of #", "# / #", "#/#", "# of #",
+                                              "[#]", "| #"};
   return known.count(key) > 0;
+}
+
+// "Northern Hospital   Page 2 of 9": a line that ends by counting pages. At the edge of a page it is no content, even
+// in a document too short for anything to repeat.
+bool EndsWithPageNumber(const std::string& key) {
+  return key.ends_with(" Page #") || key.ends_with(" page #") || key.ends_with(" Page # of #") ||
+         key.ends_with(" page # of #");
 }
 
 }  // namespace
@@ -269,16 +277,18 @@ void RemoveRepeated(std::vector<std::vector<Row>>& pages) {
     for (const std::string& key : here) ++seen[key];
     with_text += rows.empty() ? 0 : 1;
   }
-  if (with_text < 2) return;
   const auto repeated = [&](const std::string& key) {
     const size_t count = seen[key];
     const bool often = static_cast<float>(count) >= kRepeatedShare * static_cast<float>(with_text);
-    return often && count >= (IsPageNumber(key) ? 2u : 3u);
+    return with_text >= 2 && often && count >= (IsPageNumber(key) ? 2u : 3u);
   };
   for (auto& rows : pages) {
     std::vector<Row> kept;
     for (size_t i = 0; i < rows.size(); ++i) {
-      if (!is_edge(rows, i) || !repeated(RepeatKey(rows[i]))) kept.push_back(std::move(rows[i]));
+      const std::string key = RepeatKey(rows[i]);
+      const bool outermost = rows.size() > 1 && (i == 0 || i + 1 == rows.size());
+      const bool furniture = (is_edge(rows, i) && repeated(key)) || (outermost && EndsWithPageNumber(key));
+      if (!furniture) kept.push_back(std::move(rows[i]));
     }
     rows = std::move(kept);
   }

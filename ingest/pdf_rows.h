@@ -41,7 +41,8 @@ std::vector<Row> MakeRows(const LayoutPage& page, uint32_t number, int turns);
 // Puts the rows of a page in reading order: where two columns of prose stand side by side, the left one first.
 std::vector<Row> OrderColumns(std::vector<Row> rows);
 
-// Removes rows at the top and bottom of pages that repeat on many pages, page numbers aside.
+// Removes rows at the top and bottom of pages that repeat on many pages, page numbers aside, and outermost rows that
+// end by counting pages.
 void RemoveRepeated(std::vector<std::vector<Row>>& pages);
 
 }  // namespace cloister::ingest
