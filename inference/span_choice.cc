@@ -64,7 +64,8 @@ Status CheckPassage(const SpanPassage& passage) {
 Status CheckCall(const std::vector<SpanPassage>& passages, const SpanChoiceOptions& options) {
   if (passages.size() > kSpanPassagesMax) return InvalidArgument("more than 64 passages to choose from");
   if (options.words_max > kSpanWordsMax) return InvalidArgument("more than 1000 words asked for");
-  if (options.candidates_scored > kSpanCandidatesMax) return InvalidArgument("more than 64 candidates to score");
+  if (options.candidates_scored > kSpanCandidatesMax)
+    return InvalidArgument("more than 64 candidates to score");
   for (const float least : {options.answer_min, options.may_help_min}) {
     if (!(least >= 0 && least <= 1)) return InvalidArgument("a band's threshold is not a probability");
   }
@@ -82,7 +83,8 @@ bool Better(const Candidate& a, const Candidate& b) {
   return std::pair(a.passage, a.sentence) < std::pair(b.passage, b.sentence);
 }
 
-// The question's agreement with a sentence. One without vectors (a collection may have none) is given its passage's.
+// The question's agreement with a sentence. One without vectors (a collection may have none) is given its
+// passage's.
 struct Agreement {
   double in_context = 0;
   double alone = 0;
@@ -106,8 +108,9 @@ float LexicalMax(const std::vector<SpanPassage>& passages) {
 double FirstScore(const SpanPassage& passage, uint32_t sentence, uint32_t words, float lexical_max) {
   const Agreement agreement = AgreementOf(passage, sentence);
   const double lexical = lexical_max > 0 ? passage.sentences[sentence].lexical / lexical_max : 0;
-  double score = kSpanWeights.dense_context * agreement.in_context + kSpanWeights.dense_alone * agreement.alone +
-                 kSpanWeights.lexical * lexical + kSpanWeights.passage * passage.score;
+  double score = kSpanWeights.dense_context * agreement.in_context +
+                 kSpanWeights.dense_alone * agreement.alone + kSpanWeights.lexical * lexical +
+                 kSpanWeights.passage * passage.score;
   if (words < kFragmentWords) score -= kSpanWeights.fragment;
   return score;
 }
@@ -141,8 +144,8 @@ std::string ContextOf(const SpanPassage& passage, uint32_t sentence) {
   return context;
 }
 
-// Adds the model's opinion to the best candidates and puts them all in order again. A candidate the model did not see
-// counts like the least likely one it saw.
+// Adds the model's opinion to the best candidates and puts them all in order again. A candidate the model did
+// not see counts like the least likely one it saw.
 Status Rescore(std::string_view question, const std::vector<SpanPassage>& passages, uint32_t scored_max,
                LikelihoodScorer& scorer, std::vector<Candidate>& candidates, SpanChoice& choice) {
   std::vector<std::string> contexts;
@@ -150,10 +153,12 @@ Status Rescore(std::string_view question, const std::vector<SpanPassage>& passag
     contexts.push_back(ContextOf(passages[candidates[i].passage], candidates[i].sentence));
   }
   CLOISTER_ASSIGN_OR_RETURN(const std::vector<LikelihoodResult> results, scorer.Score(question, contexts));
-  if (results.size() != contexts.size()) return Internal("the scorer answered with another number of results");
+  if (results.size() != contexts.size())
+    return Internal("the scorer answered with another number of results");
   float least = 0;
   for (const LikelihoodResult& result : results) {
-    if (!std::isfinite(result.mean_log_likelihood)) return Internal("the scorer answered with a number not finite");
+    if (!std::isfinite(result.mean_log_likelihood))
+      return Internal("the scorer answered with a number not finite");
     least = std::min(least, result.mean_log_likelihood);
     choice.tokens += result.tokens;
   }
@@ -264,14 +269,15 @@ StatusOr<SpanChoice> ChooseSpans(std::string_view question, const std::vector<Sp
   SpanChoice choice;
   std::vector<Candidate> candidates = RankCandidates(passages);
   if (candidates.empty()) return choice;
-  const uint32_t scored_max = options.candidates_scored > 0 ? options.candidates_scored : kSpanCandidatesDefault;
+  const uint32_t scored_max =
+      options.candidates_scored > 0 ? options.candidates_scored : kSpanCandidatesDefault;
   CLOISTER_RETURN_IF_ERROR(Rescore(question, passages, scored_max, scorer, candidates, choice));
   choice.confidence = Confidence(passages, candidates);
   choice.band = BandOf(choice.confidence, options);
   if (choice.band == AnswerBand::kRefusal) return choice;
   Selection selection(passages, options.words_max > 0 ? options.words_max : kSpanWordsDefault);
   for (const Candidate& candidate : candidates) {
-    if (selection.full()) break;
+    if (selection.full() || candidate.score < candidates.front().score - kQuoteMargin) break;
     selection.Offer(candidate);
   }
   choice.quotes = selection.Spans();

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Chooses which sentences of the released passages answer a question, and whether any of them does. Never composes
-// text: a quote is a range of a passage, copied by the caller. Does not retrieve, release or load a model.
+// Chooses which sentences of the released passages answer a question, and whether any of them does. Never
+// composes text: a quote is a range of a passage, copied by the caller. Does not retrieve, release or load a
+// model.
 //
-// Sentences are ranked by their vectors' and words' agreement with the question and by their passage; the best of
-// them are ranked again with the likelihood of the question after each. A calibrated logistic model then says how
-// probable it is that the quotes answer, and so which of three bands they are shown in. See span_calibration.h.
+// Sentences are ranked by their vectors' and words' agreement with the question and by their passage; the
+// best of them are ranked again with the likelihood of the question after each. A calibrated logistic model
+// then says how probable it is that the quotes answer, and so which of three bands they are shown in. See
+// span_calibration.h.
 #pragma once
 
 #include <cstdint>
@@ -24,23 +26,23 @@ struct SpanSentence {
   uint64_t start = 0;  // UTF-8 bytes of the stored text, inclusive.
   uint64_t end = 0;    // Exclusive.
   SentenceKind kind = SentenceKind::kSentence;
-  int32_t lead_in = -1;        // Index in this passage of the sentence a list item hangs on; -1: none.
-  float dense_context = 0;     // Cosine of the question with the sentence embedded after title and predecessor.
-  float dense_alone = 0;       // Cosine of the question with the sentence alone.
-  float lexical = 0;           // BM25 of the sentence for the question.
+  int32_t lead_in = -1;     // Index in this passage of the sentence a list item hangs on; -1: none.
+  float dense_context = 0;  // Cosine of the question with the sentence embedded after title and predecessor.
+  float dense_alone = 0;    // Cosine of the question with the sentence alone.
+  float lexical = 0;        // BM25 of the sentence for the question.
 };
 
 struct SpanPassage {
-  std::string document;               // Opaque id: passages of one version of one document share it.
+  std::string document;  // Opaque id: passages of one version of one document share it.
   std::string title;
-  std::vector<std::string> section;   // Headings from the outermost.
-  uint64_t start = 0;                 // Of `text` in the stored text, UTF-8 bytes.
-  std::string text;                   // Stored text [start, start + text.size()).
+  std::vector<std::string> section;     // Headings from the outermost.
+  uint64_t start = 0;                   // Of `text` in the stored text, UTF-8 bytes.
+  std::string text;                     // Stored text [start, start + text.size()).
   std::vector<SpanSentence> sentences;  // In reading order, inside `text`, not overlapping.
-  uint32_t rank = 0;                  // Of the search, from 1.
-  float score = 0;                    // Fused, in [0, 1].
-  float dense = 0;                    // Cosine of the question with the passage.
-  float lexical = 0;                  // BM25 of the passage.
+  uint32_t rank = 0;                    // Of the search, from 1.
+  float score = 0;                      // Fused, in [0, 1].
+  float dense = 0;                      // Cosine of the question with the passage.
+  float lexical = 0;                    // BM25 of the passage.
 };
 
 inline constexpr uint32_t kSpanPassagesMax = 64;
@@ -70,19 +72,19 @@ struct QuotedSpan {
 };
 
 struct SpanChoice {
-  // By document in the order of its best sentence, inside a document in reading order. At most words_max words
-  // together, except that a single longer sentence is quoted alone and whole. Empty in kRefusal.
+  // By document in the order of its best sentence, inside a document in reading order. At most words_max
+  // words together, except that a single longer sentence is quoted alone and whole. Empty in kRefusal.
   std::vector<QuotedSpan> quotes;
   AnswerBand band = AnswerBand::kRefusal;
-  float confidence = 0;   // Calibrated probability that the quotes answer the question, in [0, 1].
-  uint32_t scored = 0;    // Candidates scored by the model.
-  uint64_t tokens = 0;    // Tokens the scorer evaluated.
+  float confidence = 0;  // Calibrated probability that the quotes answer the question, in [0, 1].
+  uint32_t scored = 0;   // Candidates scored by the model.
+  uint64_t tokens = 0;   // Tokens the scorer evaluated.
 };
 
-// Thread-safe as far as `scorer` is; blocks on it once. No passages, or none with a sentence, is a refusal and
-// not an error. Deterministic: equal scores are ordered by passage and position.
-// Errors: kInvalidArgument (a limit above; a sentence outside its passage or out of order; a lead_in out of range;
-// a number that is not finite), kInternal (scorer answered with another number of results), and the scorer's own.
+// Thread-safe as far as `scorer` is; blocks on it once. No passages, or none with a sentence, is a refusal
+// and not an error. Deterministic: equal scores are ordered by passage and position. Errors: kInvalidArgument
+// (a limit above; a sentence outside its passage or out of order; a lead_in out of range; a number that is
+// not finite), kInternal (scorer answered with another number of results), and the scorer's own.
 StatusOr<SpanChoice> ChooseSpans(std::string_view question, const std::vector<SpanPassage>& passages,
                                  const SpanChoiceOptions& options, LikelihoodScorer& scorer);
 

@@ -70,13 +70,15 @@ size_t WordsOf(const std::vector<SpanPassage>& passages, const SpanChoice& choic
 // Remembers what it was asked and gives every context the same likelihood, unless told another.
 class RecordingScorer final : public LikelihoodScorer {
  public:
-  StatusOr<std::vector<LikelihoodResult>> Score(std::string_view, const std::vector<std::string>& contexts) override {
+  StatusOr<std::vector<LikelihoodResult>> Score(std::string_view,
+                                                const std::vector<std::string>& contexts) override {
     asked = contexts;
     if (!status.ok()) return status;
     std::vector<LikelihoodResult> results;
     for (const std::string& context : contexts) {
       LikelihoodResult result;
-      result.mean_log_likelihood = !favourite.empty() && context.find(favourite) != std::string::npos ? -1.0f : -4.0f;
+      result.mean_log_likelihood =
+          !favourite.empty() && context.find(favourite) != std::string::npos ? -1.0f : -4.0f;
       result.tokens = 10;
       results.push_back(result);
     }
@@ -114,8 +116,8 @@ TEST_F(SpanChoiceTest, QuotesTheBestSentenceFirstAndVerbatim) {
 }
 
 TEST_F(SpanChoiceTest, NeighboursBecomeOneSpanInReadingOrder) {
-  const std::vector<SpanPassage> passages = {
-      MakePassage("a", {{"First line.", 0.7f}, {"Second line.", 0.9f}, {Words(100), 0.6f}, {"Fourth line.", 0.8f}})};
+  const std::vector<SpanPassage> passages = {MakePassage(
+      "a", {{"First line.", 0.88f}, {"Second line.", 0.9f}, {Words(100), 0.6f}, {"Fourth line.", 0.87f}})};
   const SpanChoice choice = ChooseShown(passages);
   ASSERT_THAT(choice.quotes, SizeIs(2));
   EXPECT_EQ(TextOf(passages[0], choice.quotes[0]), "First line.\nSecond line.");
@@ -123,7 +125,7 @@ TEST_F(SpanChoiceTest, NeighboursBecomeOneSpanInReadingOrder) {
 }
 
 TEST_F(SpanChoiceTest, DocumentsComeInTheOrderOfTheirBestSentence) {
-  const std::vector<SpanPassage> passages = {MakePassage("a", {{"Of the first document.", 0.5f}}),
+  const std::vector<SpanPassage> passages = {MakePassage("a", {{"Of the first document.", 0.87f}}),
                                              MakePassage("b", {{"Of the second document.", 0.9f}})};
   const SpanChoice choice = ChooseShown(passages);
   ASSERT_THAT(choice.quotes, SizeIs(2));
@@ -133,7 +135,7 @@ TEST_F(SpanChoiceTest, DocumentsComeInTheOrderOfTheirBestSentence) {
 
 TEST_F(SpanChoiceTest, PassagesOfOneDocumentAreOrderedByPosition) {
   const std::vector<SpanPassage> passages = {MakePassage("a", {{"Later in the document.", 0.9f}}, 5000),
-                                             MakePassage("a", {{"Earlier in the document.", 0.8f}}, 10)};
+                                             MakePassage("a", {{"Earlier in the document.", 0.88f}}, 10)};
   const SpanChoice choice = ChooseShown(passages);
   ASSERT_THAT(choice.quotes, SizeIs(2));
   EXPECT_EQ(choice.quotes[0].passage, 1u);
@@ -141,9 +143,21 @@ TEST_F(SpanChoiceTest, PassagesOfOneDocumentAreOrderedByPosition) {
 }
 
 TEST_F(SpanChoiceTest, QuotesFromAtMostTwoDocuments) {
-  const std::vector<SpanPassage> passages = {MakePassage("a", {{"One.", 0.9f}}), MakePassage("b", {{"Two.", 0.8f}}),
-                                             MakePassage("c", {{"Three.", 0.7f}})};
+  const std::vector<SpanPassage> passages = {MakePassage("a", {{"One.", 0.9f}}),
+                                             MakePassage("b", {{"Two.", 0.89f}}),
+                                             MakePassage("c", {{"Three.", 0.88f}})};
   EXPECT_THAT(ChooseShown(passages).quotes, SizeIs(kQuotedDocumentsMax));
+}
+
+TEST_F(SpanChoiceTest, WhatIsFarFromTheBestIsNotQuoted) {
+  const float near = 0.9f - static_cast<float>(kQuoteMargin) / 2,
+              far = 0.9f - static_cast<float>(kQuoteMargin);
+  const std::vector<SpanPassage> passages = {
+      MakePassage("a", {{"Best of all.", 0.9f}, {"Far from it.", far}, {"Near it.", near}})};
+  const SpanChoice choice = ChooseShown(passages);
+  ASSERT_THAT(choice.quotes, SizeIs(2));
+  EXPECT_EQ(TextOf(passages[0], choice.quotes[0]), "Best of all.");
+  EXPECT_EQ(TextOf(passages[0], choice.quotes[1]), "Near it.");
 }
 
 TEST_F(SpanChoiceTest, KeepsToTheWordsAskedFor) {
@@ -176,15 +190,16 @@ TEST_F(SpanChoiceTest, AListItemBringsTheLineItHangsOn) {
 }
 
 TEST_F(SpanChoiceTest, ALeadInThatDoesNotFitIsLeftOut) {
-  const std::vector<SpanPassage> passages = {
-      MakePassage("a", {{Words(kLeadInWordsMax + 1) + ":", 0.3f}, {"(a) ten days.", 0.9f, SentenceKind::kListItem, 0}})};
+  const std::vector<SpanPassage> passages = {MakePassage(
+      "a", {{Words(kLeadInWordsMax + 1) + ":", 0.3f}, {"(a) ten days.", 0.9f, SentenceKind::kListItem, 0}})};
   const SpanChoice choice = ChooseShown(passages, {.words_max = 40});
   ASSERT_THAT(choice.quotes, SizeIs(1));
   EXPECT_THAT(choice.quotes[0].sentences, ElementsAre(1));
 }
 
 TEST_F(SpanChoiceTest, HeadingsAndEmptySentencesAreNoEvidence) {
-  SpanPassage passage = MakePassage("a", {{"How long is leave?", 0.99f, SentenceKind::kHeading}, {" ", 0.98f}});
+  SpanPassage passage =
+      MakePassage("a", {{"How long is leave?", 0.99f, SentenceKind::kHeading}, {" ", 0.98f}});
   const SpanChoice choice = ChooseShown({passage});
   EXPECT_THAT(choice.quotes, IsEmpty());
   EXPECT_EQ(choice.band, AnswerBand::kRefusal);
@@ -218,7 +233,8 @@ TEST_F(SpanChoiceTest, OverlappingPassagesBringASentenceOnce) {
 }
 
 TEST_F(SpanChoiceTest, TheModelDecidesBetweenEquals) {
-  const std::vector<SpanPassage> passages = {MakePassage("a", {{"One of them.", 0.7f}, {"Other of them.", 0.7f}})};
+  const std::vector<SpanPassage> passages = {
+      MakePassage("a", {{"One of them.", 0.7f}, {"Other of them.", 0.7f}})};
   EXPECT_THAT(ChooseShown(passages, {.words_max = 3}).quotes[0].sentences, ElementsAre(0));
   scorer_.favourite = "One of them. Other of them.";
   EXPECT_THAT(ChooseShown(passages, {.words_max = 3}).quotes[0].sentences, ElementsAre(1));
@@ -228,7 +244,8 @@ TEST_F(SpanChoiceTest, TheModelReadsTitleLeadInAndSentence) {
   const std::vector<SpanPassage> passages = {MakePassage(
       "a", {{"Rules:", 0.1f}, {"Between.", 0.2f}, {"(a) ten days.", 0.9f, SentenceKind::kListItem, 0}})};
   ChooseShown(passages, {.candidates_scored = 2});
-  EXPECT_THAT(scorer_.asked, ElementsAre("Leave policy. Rules: (a) ten days.", "Leave policy. Rules: Between."));
+  EXPECT_THAT(scorer_.asked,
+              ElementsAre("Leave policy. Rules: (a) ten days.", "Leave policy. Rules: Between."));
 }
 
 TEST_F(SpanChoiceTest, ScoresAsManyAsAskedFor) {
@@ -314,7 +331,8 @@ TEST_F(SpanChoiceTest, RefusesSentencesThatDoNotFitTheirPassage) {
   EXPECT_EQ(code([](SpanPassage& p) { p.sentences[0].lead_in = 2; }), StatusCode::kInvalidArgument);
   EXPECT_EQ(code([](SpanPassage& p) { p.sentences[0].lead_in = -2; }), StatusCode::kInvalidArgument);
   EXPECT_EQ(code([](SpanPassage& p) { p.sentences[0].lead_in = 0; }), StatusCode::kInvalidArgument);
-  EXPECT_EQ(code([](SpanPassage& p) { p.sentences[0].dense_alone = std::nanf(""); }), StatusCode::kInvalidArgument);
+  EXPECT_EQ(code([](SpanPassage& p) { p.sentences[0].dense_alone = std::nanf(""); }),
+            StatusCode::kInvalidArgument);
   EXPECT_EQ(code([](SpanPassage& p) { p.score = std::numeric_limits<float>::infinity(); }),
             StatusCode::kInvalidArgument);
 }

@@ -9,6 +9,7 @@
 #include "retrieval/hybrid.h"
 #include "retrieval/index.h"
 #include "retrieval/ranking_measure.h"
+#include "retrieval/reranker.h"
 #include "retrieval/test_support.h"
 #include "retrieval/vector_index.h"
 
@@ -154,6 +155,23 @@ TEST(HybridTest, JoinsBothSidesWithExactScores) {
   EXPECT_NEAR(hits[2].score, 0.4 / 3, 1e-5);
 }
 
+TEST(HybridTest, TheScaleIsThatOfTheBest) {
+  std::vector<Scored> lexical, dense;
+  for (uint32_t i = 0; i < kScaleDepth; ++i) dense.push_back({i, 1.0f - 0.001f * static_cast<float>(i)});
+  lexical.push_back({1, 2.0f});
+  const auto score_of = [&](size_t tail) {
+    auto longer = dense;
+    for (uint32_t i = 0; i < tail; ++i) longer.push_back({1000 + i, -1.0f});
+    const auto hits = Fuse(
+        lexical, longer, [](uint32_t chunk) { return chunk == 1 ? 2.0f : 0.0f; },
+        [&](uint32_t chunk) { return dense[chunk].score; }, 0.4, 500);
+    for (size_t i = 1; i < hits.size(); ++i) EXPECT_LE(hits[i].score, hits[i - 1].score);
+    EXPECT_GE(hits.back().score, 0.0f);
+    return hits[1].score;
+  };
+  EXPECT_EQ(score_of(0), score_of(50));  // Candidates far below change nothing among the best.
+}
+
 TEST(HybridTest, KeepsTheBestAndHandlesSingleCandidates) {
   const auto none = [](uint32_t) { return 0.0f; };
   EXPECT_TRUE(Fuse({}, {}, none, none, 0.4, 10).empty());
@@ -161,6 +179,42 @@ TEST(HybridTest, KeepsTheBestAndHandlesSingleCandidates) {
   ASSERT_EQ(one.size(), 1u);
   EXPECT_NEAR(one[0].score, 0.4, 1e-6);
   EXPECT_EQ(Fuse({{1, 3.0f}, {2, 2.0f}, {3, 1.0f}}, {}, none, none, 1.0, 2).size(), 2u);
+}
+
+std::vector<LocatedHit> HitsOf(const std::vector<float>& scores) {
+  std::vector<LocatedHit> hits;
+  for (uint32_t i = 0; i < scores.size(); ++i) hits.push_back({ChunkRef(), {i, scores[i], 0, 0}});
+  return hits;
+}
+
+TEST(RerankTest, TheBestSentenceCountsHalf) {
+  auto hits = HitsOf({0.9f, 0.8f, 0.1f});
+  RerankBySentences({0.2f, 0.6f, 1.0f}, hits);
+  EXPECT_EQ(hits[0].second.chunk, 1u);  // (0.875 + 0.5) / 2 against (1 + 0) / 2 and (0 + 1) / 2.
+  EXPECT_NEAR(hits[0].second.score, 0.6875, 1e-5);
+  EXPECT_EQ(hits[1].second.chunk, 0u);  // Equal ones stay in order.
+  EXPECT_NEAR(hits[2].second.score, 0.5, 1e-5);
+}
+
+TEST(RerankTest, HitsWithoutSentencesKeepTheirPassagesScore) {
+  const float none = std::nanf("");
+  auto hits = HitsOf({1.0f, 0.5f, 0.0f});
+  RerankBySentences({none, none, none}, hits);
+  for (uint32_t i = 0; i < 3; ++i) EXPECT_EQ(hits[i].second.chunk, i);
+  RerankBySentences({none, 0.3f, 0.3f}, hits);
+  EXPECT_NEAR(hits[0].second.score, 1.0, 1e-6);
+  EXPECT_NEAR(hits[1].second.score, 0.75, 1e-6);
+  hits.clear();
+  RerankBySentences({}, hits);
+  EXPECT_TRUE(hits.empty());
+}
+
+TEST(RerankTest, WhatStandsBelowStays) {
+  std::vector<float> scores(kRerankedHits + 1, 0.5f), sentence(kRerankedHits + 1, 0.1f);
+  sentence.back() = 1.0f;
+  auto hits = HitsOf(scores);
+  RerankBySentences(sentence, hits);
+  EXPECT_EQ(hits.back().second.chunk, kRerankedHits);
 }
 
 TEST(IndexTest, ExtractAndCompactKeepWhatIsLive) {

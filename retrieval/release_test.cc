@@ -117,6 +117,21 @@ TEST_F(ReleaseTest, DenseSearchFindsByVector) {
   EXPECT_EQ(limited->hits[0].source, "dose.md");
 }
 
+TEST_F(ReleaseTest, HybridSearchPutsThePassageWithTheNearestSentenceFirst) {
+  auto near = DocumentOf("ward", "near.md", {"zebra one"}), far = DocumentOf("ward", "far.md", {"zebra two"});
+  const auto question = UnitVector(77);
+  near.chunks[0].vector = far.chunks[0].vector = UnitVector(78);
+  near.chunks[0].sentence_vectors = question;
+  near.chunks[0].sentence_vectors.insert(near.chunks[0].sentence_vectors.end(), question.begin(), question.end());
+  test_.Put(far), test_.Put(near);
+  auto request = test_.RequestOf("a.weber", "zebra", 1);
+  request.mode = SearchMode::kHybrid;
+  request.question_vector = question;
+  const auto result = test_.searcher->Search(request);
+  ASSERT_EQ(result->hits.size(), 1u);
+  EXPECT_EQ(result->hits[0].source, "near.md");
+}
+
 TEST_F(ReleaseTest, CachedDecisionsEndWithPolicyDirectoryAndAssertion) {
   auto request = test_.RequestOf("a.weber", "insulin");
   const auto hits = [&] { return test_.searcher->Search(request)->hits.size(); };

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "retrieval/searcher.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
 #include "common/bytes.h"
 #include "crypto/random.h"
+#include "retrieval/reranker.h"
 
 namespace cloister::retrieval {
 namespace {
@@ -100,17 +102,21 @@ StatusOr<SearchResult> Searcher::Search(const SearchRequest& request) {
   context.question_vector = question.vector;
   SearchResult result;
   result.policy_sequence = state->policy_sequence;
-  std::vector<std::pair<ChunkRef, FusedHit>> found;
+  const size_t hits_max = request.hits_max == 0 ? kHitsDefault : request.hits_max;
+  const bool reranked = request.mode == SearchMode::kHybrid && !question.vector.empty();
+  std::vector<LocatedHit> found;
   {
     const auto reading = corpus_.Read();
     const auto permitted = PermittedFor(request, *state, *decision, reading.index());
     ChunkSet searched = *permitted;
     if (!request.include_not_in_force) searched -= reading.NotInForce(FormatTime(now).substr(0, 10));
-    const size_t hits_max = request.hits_max == 0 ? kHitsDefault : request.hits_max;
-    CLOISTER_ASSIGN_OR_RETURN(const auto hits, reading.index().Search(question, searched, hits_max));
+    const size_t depth = reranked ? std::max(hits_max, kRerankedHits) : hits_max;
+    CLOISTER_ASSIGN_OR_RETURN(const auto hits, reading.index().Search(question, searched, depth));
     for (const FusedHit& hit : hits) found.emplace_back(reading.index().Locate(hit.chunk), hit);
     context.question = reading.index().lexical().Weigh(question.terms);
   }
+  if (reranked) CLOISTER_RETURN_IF_ERROR(Rerank(corpus_, question.vector, found));
+  if (found.size() > hits_max) found.resize(hits_max);
   const std::string random = crypto::RandomBytes(found.size() * kIdBytes);
   for (size_t i = 0; i < found.size(); ++i) {
     const auto& [chunk, hit] = found[i];
