@@ -209,8 +209,8 @@ bool IsPageNumber(const std::string& key) {
 // "Northern Hospital   Page 2 of 9": a line that ends by counting pages. At the edge of a page it is no content, even
 // in a document too short for anything to repeat.
 bool EndsWithPageNumber(const std::string& key) {
-  return key.ends_with(" Page #") || key.ends_with(" page #") || key.ends_with(" Page # of #") ||
-         key.ends_with(" page # of #");
+  // In capitals only: "see page 3" can end a line of prose.
+  return key.ends_with(" Page #") || key.ends_with(" Page # of #");
 }
 
 }  // namespace
