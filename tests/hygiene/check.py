@@ -29,7 +29,7 @@ VERIFIER_MAY_INCLUDE = {"common", "crypto", "audit", "services"}
 # Headers of others that one folder (or file) alone may include.
 VENDOR = [
     (re.compile(r"^openssl/|^argon2\.h"), ("crypto/",)),
-    (re.compile(r"^boost/"), ("services/gateway/", "services/cli/")),
+    (re.compile(r"^boost/"), ("services/gateway/",)),
     (re.compile(r"^rocksdb/"), ("storage/",)),
     (re.compile(r"^faiss/|^hwy/|^roaring/"), ("retrieval/",)),
     (re.compile(r"^(llama|ggml|gguf)[\w-]*\.h"), ("inference/",)),
