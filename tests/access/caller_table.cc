@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/access/caller_table.h"
+
+namespace cloister::services {
+namespace {
+
+constexpr const char* kPackage = "/cloister.v1.";
+
+}  // namespace
+
+const std::vector<AllowedCallers>& CallerTable() {
+  static const auto* const kTable = new std::vector<AllowedCallers>{
+      // Who seals something owns keys; who checks or makes a signature asks for the public half.
+      {"keys", "Keys/CreateKeys", {"audit", "gateway", "ingest", "retrieval", "supervisor"}},
+      {"keys", "Keys/GetKeys", {"audit", "gateway", "ingest", "retrieval", "supervisor"}},
+      {"keys", "Keys/GetNamedKey", {"audit", "gateway", "ingest", "retrieval", "supervisor"}},
+      {"keys", "Keys/GetPublicKey", {"audit", "embedding", "gateway", "generation", "ingest", "retrieval"}},
+      {"keys", "Keys/GetKeyringStatus", {"gateway", "supervisor"}},
+      // Everybody records what he does. People read the log through gateway alone.
+      {"audit",
+       "Audit/Append",
+       {"embedding", "gateway", "generation", "ingest", "keys", "retrieval", "supervisor"}},
+      {"audit", "Audit/GetEntries", {"gateway"}},
+      {"audit", "Audit/GetReceipt", {"gateway"}},
+      {"audit", "Audit/Export", {"gateway"}},
+      {"audit", "Audit/Unseal", {"gateway"}},
+      {"audit", "Audit/GetLogStatus", {"gateway", "supervisor"}},
+      // Questions come from gateway, documents from ingest.
+      {"embedding", "Embedding/Embed", {"gateway", "ingest"}},
+      {"embedding", "Embedding/GetEmbedder", {"gateway", "ingest", "retrieval"}},
+      {"generation", "Generation/Answer", {"gateway"}},
+      {"generation", "Generation/GetGenerator", {"gateway", "ingest", "retrieval"}},
+      // Text goes out to gateway and comes in from ingest, never the other way round.
+      {"retrieval", "Retrieval/Search", {"gateway"}},
+      {"retrieval", "Retrieval/Release", {"gateway"}},
+      {"retrieval", "Documents/PutDocument", {"ingest"}},
+      {"retrieval", "Documents/DeleteDocument", {"ingest"}},
+      {"retrieval", "Documents/ListSources", {"ingest"}},
+      {"retrieval", "Documents/GetIndexStatus", {"gateway", "supervisor"}},
+      {"retrieval", "Directory/PutUser", {"gateway"}},
+      {"retrieval", "Directory/DeleteUser", {"gateway"}},
+      {"retrieval", "Directory/ListUsers", {"gateway"}},
+      {"retrieval", "Directory/PutCollection", {"gateway"}},
+      {"retrieval", "Directory/ListCollections", {"gateway", "ingest"}},
+      {"ingest", "Ingest/StartJob", {"gateway"}},
+      {"ingest", "Ingest/GetJob", {"gateway"}},
+      {"ingest", "Ingest/CancelJob", {"gateway"}},
+      {"ingest", "Ingest/ListJobs", {"gateway"}},
+  };
+  return *kTable;
+}
+
+const std::vector<std::string>& ListeningProcesses() {
+  static const auto* const kProcesses = new std::vector<std::string>{
+      "keys", "audit", "embedding", "generation", "retrieval", "ingest", "gateway"};
+  return *kProcesses;
+}
+
+const std::vector<std::string>& CallersToTry() {
+  // "parse" is a program without a certificate; the others at the end are nobody.
+  static const auto* const kCallers = new std::vector<std::string>{
+      "keys",    "audit",      "embedding", "generation", "retrieval", "ingest",
+      "gateway", "supervisor", "parse",     "stranger",   "Gateway",   "x.gateway"};
+  return *kCallers;
+}
+
+bool MayCall(const std::string& process, const std::string& method, const std::string& caller) {
+  for (const AllowedCallers& row : CallerTable()) {
+    if (row.process == process && kPackage + row.method == method) return row.callers.contains(caller);
+  }
+  return false;
+}
+
+}  // namespace cloister::services
