@@ -14,9 +14,10 @@ WINDOW = 24           # Components in a row. By chance: never, in a file of any 
 FLOAT_TOLERANCE = 2e-3
 INT8_TOLERANCE = 2
 BLOCK = 64 * 1024 * 1024
+OVERLAP = 8192
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True, order=True)
 class Finding:
     path: str
     what: str
@@ -70,38 +71,43 @@ def _has_run(values, vector, tolerance):
     return False
 
 
-def scan(folders, strings, vectors=()):
-    """Returns (findings, files, bytes). `strings` are matched as UTF-8 and UTF-16, whatever their case."""
-    needles = []
-    for text in strings:
-        needles.append((text.lower().encode(), f"string of {len(text)} characters"))
-        needles.append((text.lower().encode("utf-16-le"), f"string of {len(text)} characters in UTF-16"))
-    vectors = [numpy.asarray(v, dtype=numpy.float32) for v in vectors]
-    findings, files, size = [], 0, 0
+def _text_needles(strings):
+    """(bytes, what is reported) for each text of each class."""
+    for kind, texts in strings.items():
+        for text in texts:
+            yield text.lower().encode(), f"{kind} in UTF-8"
+            yield text.lower().encode("utf-16-le"), f"{kind} in UTF-16"
+
+
+def _blocks(path):
+    """Pieces of a file with what of the one before could hold the beginning of a needle; and how many bytes are new."""
+    with open(path, "rb") as stream:
+        tail = b""
+        while block := stream.read(BLOCK):
+            yield tail + block, len(block)
+            tail = block[-OVERLAP:]
+
+
+def scan(folders, strings, vectors=None):
+    """`strings` and `vectors` are lists by class, the name a finding gets. Texts are matched as UTF-8 and UTF-16, whatever
+    their case, in file names too. Returns (findings, files, bytes)."""
+    texts = list(_text_needles(strings))
+    numbers = [(kind, numpy.asarray(v, dtype=numpy.float32)) for kind, many in (vectors or {}).items() for v in many]
+    findings, files, size = set(), 0, 0
     for folder in folders:
         for path in sorted(pathlib.Path(folder).rglob("*")):
+            name = str(path.relative_to(folder)).lower().encode()
+            findings |= {Finding(str(path), f"{what}, in a file name") for needle, what in texts if needle in name}
             if not path.is_file() or path.is_symlink():
                 continue
             files += 1
-            for needle, what in needles:
-                if needle in str(path.relative_to(folder)).lower().encode():
-                    findings.append(Finding(str(path), f"file name has {what}"))
-            with open(path, "rb") as stream:
-                tail = b""
-                while block := stream.read(BLOCK):
-                    size += len(block)
-                    data = tail + block
-                    lowered = data.lower()
-                    for needle, what in needles:
-                        if needle in lowered:
-                            findings.append(Finding(str(path), what))
-                    for index, vector in enumerate(vectors):
-                        if _find_floats(data, vector):
-                            findings.append(Finding(str(path), f"vector {index} as 32-bit floats"))
-                        if _find_int8(data, vector):
-                            findings.append(Finding(str(path), f"vector {index} as 8-bit integers"))
-                    tail = data[-8192:]
-    return findings, files, size
+            for data, new in _blocks(path):
+                size += new
+                lowered = data.lower()
+                findings |= {Finding(str(path), what) for needle, what in texts if needle in lowered}
+                findings |= {Finding(str(path), f"{k} as 32-bit floats") for k, v in numbers if _find_floats(data, v)}
+                findings |= {Finding(str(path), f"{k} as 8-bit integers") for k, v in numbers if _find_int8(data, v)}
+    return sorted(findings), files, size
 
 
 def self_test():
@@ -117,12 +123,14 @@ def self_test():
         "float": vector.tobytes(), "float-odd": b"\1" + vector.astype(">f4").tobytes(),
         "int8": numpy.rint(vector * 127.0 / numpy.abs(vector).max()).astype(numpy.int8).tobytes(),
     }
+    expected = {"utf8": {"text in UTF-8"}, "utf16": {"text in UTF-16"}, "float": {"vector as 32-bit floats"},
+                "float-odd": {"vector as 32-bit floats"}, "int8": {"vector as 8-bit integers"}, "nothing": set()}
     failures = 0
     for name, plant in {**plants, "nothing": b""}.items():
         with tempfile.TemporaryDirectory() as folder:
             (pathlib.Path(folder) / "f").write_bytes(noise[:100_001] + plant + noise[100_001:])
-            found = scan([folder], ["xylophonkoffer"], [vector])[0]
-            if bool(found) != (name != "nothing"):
+            found = {f.what for f in scan([folder], {"text": ["xylophonkoffer"]}, {"vector": [vector]})[0]}
+            if found != expected[name]:
                 failures += 1
                 print(f"canary_scan: {name}: {found}")
     return failures
