@@ -110,6 +110,12 @@ class Scanner {
 
 }  // namespace
 
+bool Contains(const FolderScan& scan, std::string_view source) {
+  const auto place = std::lower_bound(scan.files.begin(), scan.files.end(), source,
+                                      [](const FoundFile& file, std::string_view name) { return file.source < name; });
+  return place != scan.files.end() && place->source == source;
+}
+
 StatusOr<Folder> Folder::Open(const std::filesystem::path& path, const std::filesystem::path& excluded) {
   if (!path.is_absolute()) return InvalidArgument("the folder must be an absolute path");
   std::error_code error;

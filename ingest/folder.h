@@ -28,6 +28,9 @@ struct FolderScan {
   bool unreadable = false;           // Some subfolder could not be read: what was not found may still be there.
 };
 
+// Whether the scan found a file of this name.
+bool Contains(const FolderScan& scan, std::string_view source);
+
 class Folder {
  public:
   // `excluded`, when not empty, is never scanned nor accepted as the folder: the appliance's own data.
@@ -40,11 +43,12 @@ class Folder {
   // Errors: kNotFound, kPermissionDenied, kFailedPrecondition (a link or no regular file), kResourceExhausted (more
   // than `bytes_max`), kUnavailable.
   StatusOr<std::string> Read(std::string_view source, size_t bytes_max) const;
+  const std::filesystem::path& path() const { return path_; }  // Canonical.
 
  private:
   Folder(std::filesystem::path path, std::filesystem::path excluded, FileDescriptor fd)
       : path_(std::move(path)), excluded_(std::move(excluded)), fd_(std::move(fd)) {}
-  std::filesystem::path path_;  // Canonical.
+  std::filesystem::path path_;
   std::filesystem::path excluded_;
   FileDescriptor fd_;
 };

@@ -8,7 +8,6 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "ingest/manifest.h"
 #include "ingest/media_type.h"
 
 namespace cloister::ingest {
@@ -97,36 +96,6 @@ TEST_F(FolderTest, NamesThatAreNotUtf8ArePassedOver) {
   EXPECT_TRUE(scan->files.empty());
   ASSERT_EQ(scan->skipped.size(), 1u);
   EXPECT_EQ(scan->skipped[0], "bad\xEF\xBF\xBD.md");
-}
-
-TEST(ManifestTest, AppliesOverTheDocumentsOwn) {
-  const auto manifest = Manifest::Parse(
-      "[\"a/b.pdf\"]\ntitle = \"T\"\nsubjects = [\"p-1\", \"p-2\"]\neffective_from = 2026-01-31\n[other]\nowner = \"x\"\n");
-  ASSERT_TRUE(manifest.ok()) << manifest.status();
-  Metadata m;
-  m.title = "old";
-  m.owner = "kept";
-  manifest->Apply("a/b.pdf", m);
-  EXPECT_EQ(m.title, "T");
-  EXPECT_EQ(m.owner, "kept");
-  EXPECT_EQ(m.effective_from, "2026-01-31");
-  EXPECT_EQ(m.subjects, (std::vector<std::string>{"p-1", "p-2"}));
-  Metadata untouched;
-  manifest->Apply("none", untouched);
-  EXPECT_EQ(untouched, Metadata());
-}
-
-TEST(ManifestTest, SaysWhatIsWrongAndWhere) {
-  const auto message = [](const char* toml) {
-    const auto manifest = Manifest::Parse(toml);
-    EXPECT_EQ(manifest.status().code(), StatusCode::kInvalidArgument);
-    return MessageOf(manifest.status());
-  };
-  EXPECT_EQ(message("[a]\ntitel = \"x\"\n"), "manifest.toml, line 2: there is no such key; the nearest known one is title");
-  EXPECT_EQ(message("[a]\n\neffective_to = \"soon\"\n"), "manifest.toml, line 3: the value of effective_to is not valid");
-  EXPECT_NE(message("title = \"x\"\n").find("expected a table"), std::string::npos);
-  EXPECT_NE(message("[a]\ntitle = 5\n").find("must be text"), std::string::npos);
-  EXPECT_NE(message("[a\n").find("not valid TOML"), std::string::npos);
 }
 
 TEST(MediaTypeTest, ContentWinsOverTheName) {

@@ -2,92 +2,82 @@
 #include "ingest/manifest.h"
 
 #include <algorithm>
-#include <sstream>
-#include <vector>
 
-#include <toml++/toml.h>
-
-#include "common/config.h"
-#include "ingest/metadata.h"
+#include "common/bytes.h"
+#include "ingest/metadata_codec.h"
 
 namespace cloister::ingest {
 namespace {
 
-Status Wrong(const toml::node& node, const std::string& what) {
-  return InvalidArgument("manifest.toml, line " + std::to_string(node.source().begin.line) + ": " + what);
-}
+constexpr std::string_view kMagic = "CLPM";
+constexpr uint8_t kFormat = 1;
+constexpr size_t kEntryBytesMin = 9 * 4;  // Lengths of the source and seven values, count of subjects.
 
-// A string, a date or an array of strings as values; false for anything else.
-bool ValuesOf(const toml::node& node, std::vector<std::string>& values) {
-  if (const auto* text = node.as_string()) {
-    values.push_back(text->get());
-    return true;
-  }
-  if (const auto* date = node.as_date()) {
-    std::ostringstream out;
-    out << date->get();
-    values.push_back(out.str());
-    return true;
-  }
-  const auto* array = node.as_array();
-  if (array == nullptr) return false;
-  for (const toml::node& element : *array) {
-    if (!element.is_string()) return false;
-    values.push_back(element.as_string()->get());
-  }
-  return true;
-}
+Status Malformed() { return DataLoss("the parse process answered with malformed bytes"); }
 
-StatusOr<Metadata> ReadEntry(const toml::table& table) {
-  Metadata metadata;
-  const auto& known = MetadataKeys();
-  for (const auto& [name, value] : table) {
-    const std::string key(name.str());
-    if (std::find(known.begin(), known.end(), key) == known.end()) {
-      return Wrong(value, "there is no such key; the nearest known one is " + NearestName(key, known));
-    }
-    std::vector<std::string> values;
-    std::vector<Note> notes;
-    if (!ValuesOf(value, values)) return Wrong(value, key + " must be text" + (key == "subjects" ? " or a list of texts" : ""));
-    SetMetadata(key, values, 0, metadata, notes);
-    if (!notes.empty()) return Wrong(value, "the value of " + key + " is not valid");
-  }
-  return metadata;
+// It is shown to a person, so it may not hold what moves a terminal's cursor.
+bool IsShowable(std::string_view text) {
+  return IsUtf8(text) && std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; });
 }
 
 }  // namespace
 
-StatusOr<Manifest> Manifest::Parse(std::string_view toml_text) {
-  Manifest manifest;
-  try {
-    const toml::table root = toml::parse(toml_text);
-    if (root.size() > kManifestEntriesMax) return InvalidArgument("manifest.toml has too many entries");
-    for (const auto& [name, node] : root) {
-      const toml::table* table = node.as_table();
-      if (table == nullptr) return Wrong(node, "expected a table for each file, such as [\"folder/file.pdf\"]");
-      CLOISTER_ASSIGN_OR_RETURN(manifest.entries_[std::string(name.str())], ReadEntry(*table));
-    }
-  } catch (const toml::parse_error& error) {
-    return InvalidArgument("manifest.toml, line " + std::to_string(error.source().begin.line) + ": not valid TOML");
-  }
-  return manifest;
+const Metadata* Manifest::Find(std::string_view source) const {
+  const auto entry = entries_.find(source);
+  return entry == entries_.end() ? nullptr : &entry->second;
 }
 
 void Manifest::Apply(std::string_view source, Metadata& metadata) const {
-  const auto entry = entries_.find(source);
-  if (entry == entries_.end()) return;
-  const Metadata& m = entry->second;
+  const Metadata* entry = Find(source);
+  if (entry == nullptr) return;
   const auto set = [](const std::string& from, std::string& to) {
     if (!from.empty()) to = from;
   };
-  set(m.title, metadata.title);
-  set(m.owner, metadata.owner);
-  set(m.language, metadata.language);
-  set(m.effective_from, metadata.effective_from);
-  set(m.effective_to, metadata.effective_to);
-  set(m.superseded_by, metadata.superseded_by);
-  set(m.classification, metadata.classification);
-  if (!m.subjects.empty()) metadata.subjects = m.subjects;
+  set(entry->title, metadata.title);
+  set(entry->owner, metadata.owner);
+  set(entry->language, metadata.language);
+  set(entry->effective_from, metadata.effective_from);
+  set(entry->effective_to, metadata.effective_to);
+  set(entry->superseded_by, metadata.superseded_by);
+  set(entry->classification, metadata.classification);
+  if (!entry->subjects.empty()) metadata.subjects = entry->subjects;
+}
+
+std::string EncodeManifestResult(const ManifestResult& result) {
+  ByteWriter out;
+  out.Raw(kMagic);
+  out.U8(kFormat);
+  out.String(result.problem);
+  out.U32(static_cast<uint32_t>(result.manifest.entries().size()));
+  for (const auto& [source, metadata] : result.manifest.entries()) {
+    out.String(source);
+    WriteMetadata(metadata, out);
+  }
+  return out.Take();
+}
+
+StatusOr<ManifestResult> DecodeManifestResult(std::string_view bytes) {
+  ByteReader in(bytes);
+  if (in.Raw(kMagic.size()) != kMagic) return Malformed();
+  if (const uint8_t format = in.U8(); !in.failed() && format != kFormat) {
+    return FailedPrecondition("the parse process speaks manifest format " + std::to_string(format) +
+                              ", this one format 1; install both from one build");
+  }
+  ManifestResult result;
+  result.problem = in.String();
+  if (in.failed() || result.problem.size() > kManifestProblemBytesMax || !IsShowable(result.problem)) return Malformed();
+  const uint32_t count = in.Count(kEntryBytesMin);
+  if (count > kManifestEntriesMax || (count > 0 && !result.problem.empty())) return Malformed();
+  Manifest::Entries entries;
+  for (uint32_t i = 0; i < count; ++i) {
+    std::string source(in.String());
+    if (in.failed() || source.size() > kManifestSourceBytesMax || !IsUtf8(source)) return Malformed();
+    Metadata metadata;
+    if (!ReadMetadata(in, metadata) || !entries.emplace(std::move(source), std::move(metadata)).second) return Malformed();
+  }
+  if (!in.Finish("manifest").ok()) return Malformed();
+  result.manifest = Manifest(std::move(entries));
+  return result;
 }
 
 }  // namespace cloister::ingest

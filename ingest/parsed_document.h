@@ -13,6 +13,8 @@
 
 namespace cloister::ingest {
 
+// Raised whenever the same file would become another document or other chunks, so that files are brought in again.
+constexpr uint32_t kParserRevision = 1;
 constexpr size_t kTextBytesMax = 32 * 1024 * 1024;
 constexpr uint32_t kBlocksMax = 1'000'000;
 constexpr uint32_t kWordsMax = 3'000'000;

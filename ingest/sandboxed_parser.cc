@@ -127,12 +127,9 @@ ReadEnd ReadUntil(int fd, size_t bytes_max, Time::time_point deadline, const std
   }
 }
 
-ParseOutcome Failed(std::string reason, bool hostile) {
-  ParseOutcome outcome;
-  outcome.reason = std::move(reason);
-  outcome.hostile = hostile;
-  return outcome;
-}
+ParseOutcome Failed(std::string reason, bool hostile) { return {std::nullopt, std::move(reason), hostile}; }
+
+constexpr char kNonsense[] = "made the parser answer nonsense";
 
 }  // namespace
 
@@ -154,24 +151,48 @@ std::string RefusalMessage(Refusal refusal) {
 
 StatusOr<ParseOutcome> SandboxedParser::Parse(MediaType type, std::string_view bytes,
                                               const std::atomic<bool>* cancelled) const {
-  auto outcome = Run(type, bytes, cancelled);
+  auto outcome = ParseOnce(type, bytes, cancelled);
   const StatusCode code = outcome.status().code();
   if (type == MediaType::kUnsupported || (code != StatusCode::kFailedPrecondition && code != StatusCode::kInternal)) {
     return outcome;
   }
   // The process says that it cannot work at all. A file that took the parser over could make it say so to stop
   // the whole job: ask again with a file that cannot.
-  const auto check = Run(MediaType::kText, "check", cancelled);
-  if (check.ok() && check->document) return Failed("made the parser answer nonsense", true);
+  const auto check = ParseOnce(MediaType::kText, "check", cancelled);
+  if (check.ok() && check->document) return Failed(kNonsense, true);
   return outcome;
 }
 
-StatusOr<ParseOutcome> SandboxedParser::Run(MediaType type, std::string_view bytes,
-                                            const std::atomic<bool>* cancelled) const {
+StatusOr<ParseOutcome> SandboxedParser::ParseOnce(MediaType type, std::string_view bytes,
+                                                  const std::atomic<bool>* cancelled) const {
+  CLOISTER_ASSIGN_OR_RETURN(Answer answer, Run(MediaTypeName(type), bytes, cancelled));
+  if (!answer.failure.empty()) return Failed(std::move(answer.failure), answer.hostile);
+  auto result = DecodeParseResult(answer.bytes);
+  if (!result.ok() && result.status().code() == StatusCode::kFailedPrecondition) return result.status();
+  if (!result.ok()) return Failed(kNonsense, true);
+  if (result->refused) return Failed(RefusalMessage(result->refusal), result->refusal == Refusal::kTooDeep);
+  ParseOutcome outcome;
+  outcome.document = std::move(result->document);
+  return outcome;
+}
+
+StatusOr<Manifest> SandboxedParser::ParseManifest(std::string_view toml, const std::atomic<bool>* cancelled) const {
+  CLOISTER_ASSIGN_OR_RETURN(const Answer answer, Run(kManifestInput, toml, cancelled));
+  if (!answer.failure.empty()) return answer.hostile ? DataLoss(answer.failure) : Unavailable(answer.failure);
+  auto result = DecodeManifestResult(answer.bytes);
+  if (!result.ok() && result.status().code() == StatusCode::kFailedPrecondition) return result.status();
+  if (!result.ok()) return DataLoss(kNonsense);
+  if (!result->problem.empty()) return InvalidArgument(result->problem);
+  return std::move(result->manifest);
+}
+
+StatusOr<SandboxedParser::Answer> SandboxedParser::Run(std::string_view input_kind, std::string_view bytes,
+                                                       const std::atomic<bool>* cancelled) const {
+  const auto failed = [](std::string reason, bool hostile) { return Answer{"", std::move(reason), hostile}; };
   CLOISTER_ASSIGN_OR_RETURN(FileDescriptor input, SealedMemory(bytes));
   CLOISTER_ASSIGN_OR_RETURN(Pipe output, MakePipe());
   const std::vector<std::string> arguments = {
-      "cloister-parse", "--media-type", std::string(MediaTypeName(type)), "--memory-bytes",
+      "cloister-parse", "--media-type", std::string(input_kind), "--memory-bytes",
       std::to_string(options_.memory_bytes_max), "--cpu-seconds", std::to_string(options_.cpu_seconds_max)};
   Child child;
   CLOISTER_RETURN_IF_ERROR(child.Start(options_.binary, arguments, input.get(), output.write.get()));
@@ -187,34 +208,28 @@ StatusOr<ParseOutcome> SandboxedParser::Run(MediaType type, std::string_view byt
   if (end == ReadEnd::kEndOfFile && !child.WaitUntil(deadline)) end = ReadEnd::kTimeLimit;
   if (end != ReadEnd::kEndOfFile) child.Kill();
   if (end == ReadEnd::kCancelled) return Error(StatusCode::kCancelled, "parsing was cancelled");
-  if (end == ReadEnd::kTooLong) return Failed("made the parser write more than it may", true);
+  if (end == ReadEnd::kTooLong) return failed("made the parser write more than it may", true);
   // The sandbox has no way to wait, so the file is not to blame when the processor's time was not used up.
-  if (end == ReadEnd::kTimeLimit) return Failed("took more than " + wall + " s to parse; is the machine overloaded? run it again", false);
+  if (end == ReadEnd::kTimeLimit) return failed("took more than " + wall + " s to parse; is the machine overloaded? run it again", false);
 
   const int status = child.status();
   if (WIFSIGNALED(status)) {
     const int signal = WTERMSIG(status);
     const bool out_of_time = signal == SIGXCPU || (signal == SIGKILL && child.cpu_seconds() >= options_.cpu_seconds_max);
-    if (out_of_time) return Failed("took more than " + seconds + " s of processor time to parse", true);
-    if (signal == SIGSYS) return Failed("made the parser try something no parser does, and was stopped", true);
-    return Failed("crashed the parser; the crash was contained", true);
+    if (out_of_time) return failed("took more than " + seconds + " s of processor time to parse", true);
+    if (signal == SIGSYS) return failed("made the parser try something no parser does, and was stopped", true);
+    return failed("crashed the parser; the crash was contained", true);
   }
   switch (WEXITSTATUS(status)) {
     case 0: break;
-    case kExitMemory: return Failed("needed more than " + mib + " MiB of memory to parse", true);
+    case kExitMemory: return failed("needed more than " + mib + " MiB of memory to parse", true);
     case kExitUsage: return Internal("the parse process did not understand its arguments; are both of one build?");
     case kExitSandbox:
       return FailedPrecondition("the parse process could not apply its sandbox and refused to run; "
                                 "seccomp and resource limits must be available to it");
-    default: return Failed("crashed the parser; the crash was contained", true);
+    default: return failed("crashed the parser; the crash was contained", true);
   }
-  auto result = DecodeParseResult(answer);
-  if (!result.ok() && result.status().code() == StatusCode::kFailedPrecondition) return result.status();
-  if (!result.ok()) return Failed("made the parser answer nonsense", true);
-  if (result->refused) return Failed(RefusalMessage(result->refusal), result->refusal == Refusal::kTooDeep);
-  ParseOutcome outcome;
-  outcome.document = std::move(result->document);
-  return outcome;
+  return Answer{std::move(answer), "", false};
 }
 
 }  // namespace cloister::ingest

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "common/status.h"
+#include "ingest/manifest.h"
 #include "ingest/media_type.h"
 #include "ingest/parsed_document.h"
 
@@ -23,6 +24,9 @@ struct SandboxedParserOptions {
   std::chrono::milliseconds wall_max{60'000};  // For a machine too busy to give the processor time.
   size_t output_bytes_max = kEncodedBytesMax;
 };
+
+// What cloister-parse is told for a manifest in the place of a media type.
+constexpr std::string_view kManifestInput = "manifest";
 
 struct ParseOutcome {
   std::optional<ParsedDocument> document;
@@ -42,9 +46,19 @@ class SandboxedParser {
   // Errors, none of them the file's fault: kUnavailable (the process cannot be started), kFailedPrecondition (it
   // could not apply its sandbox), kInternal (wrong usage), StatusCode::kCancelled.
   StatusOr<ParseOutcome> Parse(MediaType type, std::string_view bytes, const std::atomic<bool>* cancelled = nullptr) const;
+  // Errors, beside those of Parse: kInvalidArgument (what is wrong with it, with the line), kDataLoss (it crashed the
+  // parser, broke a limit or made it answer nonsense: worth an audit record).
+  StatusOr<Manifest> ParseManifest(std::string_view toml, const std::atomic<bool>* cancelled = nullptr) const;
 
  private:
-  StatusOr<ParseOutcome> Run(MediaType type, std::string_view bytes, const std::atomic<bool>* cancelled) const;
+  // What the process wrote, or why it ended without: `failure` is for a person.
+  struct Answer {
+    std::string bytes;
+    std::string failure;
+    bool hostile = false;
+  };
+  StatusOr<Answer> Run(std::string_view input, std::string_view bytes, const std::atomic<bool>* cancelled) const;
+  StatusOr<ParseOutcome> ParseOnce(MediaType type, std::string_view bytes, const std::atomic<bool>* cancelled) const;
   SandboxedParserOptions options_;
 };
 

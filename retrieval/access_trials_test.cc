@@ -114,7 +114,7 @@ class World {
       case 2: {
         const std::string collection = "collection" + std::to_string(Roll(4)),
                           source = "source" + std::to_string(Roll(12));
-        EXPECT_EQ(*test_.corpus->Delete(collection, source, "ingest"),
+        EXPECT_EQ(*test_.corpus->Delete({collection, "", source}, "ingest"),
                   oracle_.documents.erase({collection, source}) == 1);
         return;
       }

@@ -126,8 +126,8 @@ StatusOr<DocumentStore::PutResult> Corpus::Put(const NewDocument& document, std:
   return result;
 }
 
-StatusOr<bool> Corpus::Delete(std::string_view collection, std::string_view source, std::string_view actor) {
-  CLOISTER_ASSIGN_OR_RETURN(const auto deleted, documents_->Delete(collection, source, actor));
+StatusOr<bool> Corpus::Delete(const SourceName& name, std::string_view actor) {
+  CLOISTER_ASSIGN_OR_RETURN(const auto deleted, documents_->Delete(name, actor));
   if (!deleted) return false;
   std::unique_lock lock(index_mutex_);
   if (documents_->Find(*deleted)) return true;  // It was put again meanwhile under the same id.
@@ -235,7 +235,7 @@ ChunkSet Corpus::Reading::NotInForce(const std::string& today) const {
     if (!info) continue;
     bool in_force = IsInForce(*info, today);
     if (in_force && !info->superseded_by.empty()) {
-      const auto successor = corpus.documents_->FindSource(info->collection, info->superseded_by);
+      const auto successor = corpus.documents_->FindSource({info->collection, info->origin, info->superseded_by});
       in_force = !successor || successor->document == document || !IsInForce(*successor, today);
     }
     if (!in_force) chunks |= index().ChunksOfDocument(document);

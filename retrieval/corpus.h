@@ -51,7 +51,7 @@ class Corpus {
 
   // As DocumentStore; what has returned is searchable.
   StatusOr<DocumentStore::PutResult> Put(const NewDocument& document, std::string_view actor);
-  StatusOr<bool> Delete(std::string_view collection, std::string_view source, std::string_view actor);
+  StatusOr<bool> Delete(const SourceName& name, std::string_view actor);
 
   // Takes a document whose rows turned out damaged out of the index and counts it.
   void Withdraw(const DocumentId& document);

@@ -82,10 +82,40 @@ TEST_F(CorpusTest, AChangedTitleOrDateIsANewVersion) {
   EXPECT_EQ(SourcesFor("alpha"), Sources{});
 }
 
+TEST_F(CorpusTest, SourcesOfTwoOriginsNeverMeet) {
+  auto first = DocumentOf("ward", "a.md", {"alpha"});
+  first.origin = "/srv/first";
+  auto second = DocumentOf("ward", "a.md", {"beta"});
+  second.origin = "/srv/second";
+  test_.Put(first);
+  EXPECT_FALSE(test_.Put(second).replaced.has_value());
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(SourcesFor("alpha"), Sources{"a.md"});
+    EXPECT_EQ(SourcesFor("beta"), Sources{"a.md"});
+    test_.Reopen();
+  }
+  EXPECT_TRUE(*test_.corpus->Delete({"ward", "/srv/second", "a.md"}, "ingest"));
+  EXPECT_EQ(SourcesFor("alpha"), Sources{"a.md"});
+  EXPECT_EQ(SourcesFor("beta"), Sources{});
+}
+
+// Otherwise ingest would make the same document again at every run.
+TEST_F(CorpusTest, AnotherInputDigestIsRemembered) {
+  auto document = DocumentOf("ward", "a.md", {"alpha"});
+  test_.Put(document);
+  document.input_sha256 = std::string(32, 'd');
+  EXPECT_FALSE(test_.Put(document).unchanged);
+  EXPECT_TRUE(test_.Put(document).unchanged);
+  test_.Reopen();
+  EXPECT_EQ(test_.corpus->documents().FindSource({"ward", "", "a.md"})->input_sha256, document.input_sha256);
+  document.input_sha256 = "short";
+  EXPECT_EQ(test_.corpus->Put(document, "ingest").status().code(), StatusCode::kInvalidArgument);
+}
+
 TEST_F(CorpusTest, DeletedDocumentsAreGoneFromRowsAndIndex) {
   const auto put = test_.Put(DocumentOf("ward", "a.md", {"alpha"}));
-  EXPECT_TRUE(*test_.corpus->Delete("ward", "a.md", "ingest"));
-  EXPECT_FALSE(*test_.corpus->Delete("ward", "a.md", "ingest"));
+  EXPECT_TRUE(*test_.corpus->Delete({"ward", "", "a.md"}, "ingest"));
+  EXPECT_FALSE(*test_.corpus->Delete({"ward", "", "a.md"}, "ingest"));
   EXPECT_EQ(SourcesFor("alpha"), Sources{});
   for (const std::string& family : ColumnFamilies()) {
     size_t rows = 0;
@@ -180,7 +210,7 @@ TEST_F(CorpusTest, AFailedWriteLeavesNothingBehind) {
   test_.Put(DocumentOf("ward", "a.md", {"alpha"}));
   test_.store->FailWrites(ResourceExhausted("disk full"));
   EXPECT_EQ(PutCode(DocumentOf("ward", "b.md", {"beta"})), StatusCode::kResourceExhausted);
-  EXPECT_EQ(test_.corpus->Delete("ward", "a.md", "ingest").status().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(test_.corpus->Delete({"ward", "", "a.md"}, "ingest").status().code(), StatusCode::kUnavailable);
   EXPECT_EQ(SourcesFor("beta"), Sources{});
   EXPECT_EQ(SourcesFor("alpha"), Sources{"a.md"});
 }
@@ -255,7 +285,7 @@ TEST_F(CorpusTest, EveryChangeLeavesAnEventUntilItIsDelivered) {
   test_.Put(document);
   document.title = "Other";
   test_.Put(document);
-  ASSERT_TRUE(test_.corpus->Delete("ward", "a.md", "ingest").ok());
+  ASSERT_TRUE(test_.corpus->Delete({"ward", "", "a.md"}, "ingest").ok());
   EXPECT_EQ(
       test_.corpus->rows().DeliverEvents([](const Event&) { return Unavailable("audit is down"); }).code(),
       StatusCode::kUnavailable);

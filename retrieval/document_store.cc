@@ -17,19 +17,24 @@ namespace {
 
 constexpr size_t kLoadThreads = 4;  // Loading waits for keys more than it computes.
 
-std::string SourceKey(std::string_view collection, std::string_view source) {
-  std::string key(collection);
-  key.push_back('\0');
-  key.append(source);
+// No part of a name holds a zero byte, so the key is unique.
+std::string SourceKey(const SourceName& name) {
+  std::string key(name.collection);
+  for (const std::string* part : {&name.origin, &name.source}) {
+    key.push_back('\0');
+    key.append(*part);
+  }
   return key;
 }
+
+SourceName NameOf(const DocumentInfo& info) { return {info.collection, info.origin, info.source}; }
 
 // Everything that was put, save the vectors: the same text embedded twice may differ in the last bit.
 std::string ContentDigest(const NewDocument& document, const DocumentInfo& info) {
   ByteWriter out;
-  for (const std::string* s : {&info.collection, &info.source, &info.media_type, &info.title, &info.owner,
+  for (const std::string* s : {&info.collection, &info.origin, &info.source, &info.media_type, &info.title, &info.owner,
                                &info.language, &info.effective_from, &info.effective_to, &info.superseded_by,
-                               &info.embedder_sha256, &info.original_sha256, &document.classification}) {
+                               &info.embedder_sha256, &info.original_sha256, &info.input_sha256, &document.classification}) {
     out.String(*s);
   }
   out.U32(static_cast<uint32_t>(info.subjects.size()));
@@ -50,6 +55,7 @@ std::string ContentDigest(const NewDocument& document, const DocumentInfo& info)
 DocumentInfo Describe(const NewDocument& document, bool no_sentence_vectors) {
   DocumentInfo info;
   info.collection = document.collection;
+  info.origin = document.origin;
   info.source = document.source;
   info.media_type = document.media_type;
   info.title = document.title;
@@ -70,6 +76,7 @@ DocumentInfo Describe(const NewDocument& document, bool no_sentence_vectors) {
   info.text_bytes = document.text.size();
   info.original_bytes = document.original.size();
   info.original_sha256 = crypto::Sha256(document.original);
+  info.input_sha256 = document.input_sha256;
   info.content_sha256 = ContentDigest(document, info);
   return info;
 }
@@ -129,7 +136,7 @@ Status DocumentStore::Load() {
 
 // Both of these: the caller holds mutex_ for writing, or is the only user.
 void DocumentStore::Remember(std::shared_ptr<const DocumentInfo> info) {
-  sources_.insert_or_assign(SourceKey(info->collection, info->source), info->document);
+  sources_.insert_or_assign(SourceKey(NameOf(*info)), info->document);
   if (info->dimension != 0) {
     ++embedded_;
     embedder_sha256_ = info->embedder_sha256;
@@ -140,7 +147,7 @@ void DocumentStore::Remember(std::shared_ptr<const DocumentInfo> info) {
 
 void DocumentStore::Forget(const DocumentInfo& info) {
   if (info.dimension != 0) --embedded_;
-  sources_.erase(SourceKey(info.collection, info.source));
+  sources_.erase(SourceKey(NameOf(info)));
   unreadable_.erase(info.document);
   documents_.erase(info.document);
 }
@@ -181,7 +188,7 @@ StatusOr<DocumentStore::PutResult> DocumentStore::Put(const NewDocument& documen
   DocumentInfo info = Describe(document, collection->no_sentence_vectors);
 
   std::lock_guard writing(rows_.write_mutex());
-  const auto replaced = FindSource(document.collection, document.source);
+  const auto replaced = FindSource(NameOf(info));
   storage::WriteBatch batch;
   CLOISTER_ASSIGN_OR_RETURN(const auto class_of,
                             directory_.FindOrAddClass(document.collection, document.classification, batch));
@@ -274,10 +281,9 @@ void DocumentStore::DeleteRows(storage::WriteBatch& batch, const DocumentInfo& i
   if (info.sentence_vectors) parts(kSentenceVectorsFamily, RowsFor(info.chunks, kChunksPerSentenceRow));
 }
 
-StatusOr<std::optional<DocumentId>> DocumentStore::Delete(std::string_view collection,
-                                                          std::string_view source, std::string_view actor) {
+StatusOr<std::optional<DocumentId>> DocumentStore::Delete(const SourceName& name, std::string_view actor) {
   std::lock_guard writing(rows_.write_mutex());
-  const auto info = FindSource(collection, source);
+  const auto info = FindSource(name);
   if (!info) return std::optional<DocumentId>();
   storage::WriteBatch batch;
   DeleteRows(batch, *info);
@@ -294,10 +300,9 @@ std::shared_ptr<const DocumentInfo> DocumentStore::Find(const DocumentId& docume
   return found == documents_.end() ? nullptr : found->second;
 }
 
-std::shared_ptr<const DocumentInfo> DocumentStore::FindSource(std::string_view collection,
-                                                              std::string_view source) const {
+std::shared_ptr<const DocumentInfo> DocumentStore::FindSource(const SourceName& name) const {
   std::shared_lock lock(mutex_);
-  const auto found = sources_.find(SourceKey(collection, source));
+  const auto found = sources_.find(SourceKey(name));
   if (found == sources_.end()) return nullptr;
   return documents_.at(found->second);
 }

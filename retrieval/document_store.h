@@ -43,8 +43,8 @@ struct NewChunk {
 };
 
 struct NewDocument {
-  std::string collection, source, media_type, original, title, owner, language;
-  std::string effective_from, effective_to, superseded_by, classification, embedder_sha256, text;
+  std::string collection, origin, source, media_type, original, title, owner, language;
+  std::string effective_from, effective_to, superseded_by, classification, embedder_sha256, input_sha256, text;
   std::vector<std::string> subjects;
   std::vector<NewChunk> chunks;
 };
@@ -74,17 +74,16 @@ class DocumentStore {
     std::optional<DocumentId> replaced;  // The document it is a new version of.
     bool unchanged = false;              // Nothing was written: the same content was there.
   };
-  // Durable when it returns. Replaces the current version of the same collection and source in the same
-  // batch. Errors: kInvalidArgument (a limit, a range, a name, a date), kNotFound (no such collection),
+  // Durable when it returns. Replaces the current version of the same collection, origin and source in the
+  // same batch. Errors: kInvalidArgument (a limit, a range, a name, a date), kNotFound (no such collection),
   // kFailedPrecondition (vectors of another embedder than the documents that are there), kResourceExhausted
   // (disk full), kUnavailable.
   StatusOr<PutResult> Put(const NewDocument& document, std::string_view actor);
   // The document that was deleted, or nothing. Errors: kUnavailable, kResourceExhausted.
-  StatusOr<std::optional<DocumentId>> Delete(std::string_view collection, std::string_view source,
-                                             std::string_view actor);
+  StatusOr<std::optional<DocumentId>> Delete(const SourceName& name, std::string_view actor);
 
   std::shared_ptr<const DocumentInfo> Find(const DocumentId& document) const;  // Null when absent.
-  std::shared_ptr<const DocumentInfo> FindSource(std::string_view collection, std::string_view source) const;
+  std::shared_ptr<const DocumentInfo> FindSource(const SourceName& name) const;
   std::vector<std::shared_ptr<const DocumentInfo>> List(std::string_view collection) const;  // Empty: all.
   size_t Count() const;
   size_t UnreadableDocuments() const;
@@ -125,7 +124,7 @@ class DocumentStore {
   std::vector<storage::DataKey> keys_ahead_;  // Guarded by rows_.write_mutex().
   mutable std::shared_mutex mutex_;
   std::unordered_map<DocumentId, std::shared_ptr<const DocumentInfo>> documents_;
-  std::unordered_map<std::string, DocumentId> sources_;  // Collection, a zero byte, source.
+  std::unordered_map<std::string, DocumentId> sources_;  // By SourceKey().
   mutable std::unordered_set<DocumentId> unreadable_;
   size_t embedded_ = 0;          // Documents with vectors.
   std::string embedder_sha256_;  // Of those.

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "common/bytes.h"
+#include "crypto/hash.h"
 #include "retrieval/document_store.h"
 
 namespace cloister::retrieval {
@@ -100,12 +101,16 @@ Status Validate(const NewDocument& document) {
   }
   if (document.source.empty()) return InvalidArgument("a source is missing");
   CLOISTER_RETURN_IF_ERROR(CheckText(document.source, kSourceBytesMax, "a source"));
+  CLOISTER_RETURN_IF_ERROR(CheckText(document.origin, kSourceBytesMax, "an origin"));
   CLOISTER_RETURN_IF_ERROR(CheckText(document.superseded_by, kSourceBytesMax, "a superseding source"));
+  if (!document.input_sha256.empty() && document.input_sha256.size() != crypto::kSha256Bytes) {
+    return InvalidArgument("the digest of the input has not 32 bytes");
+  }
   for (const std::string* field : {&document.media_type, &document.title, &document.owner, &document.language,
                                    &document.embedder_sha256}) {
     CLOISTER_RETURN_IF_ERROR(CheckText(*field, kMetadataBytesMax, "a field about the document"));
   }
-  for (const std::string* name : {&document.source, &document.superseded_by}) {
+  for (const std::string* name : {&document.source, &document.origin, &document.superseded_by}) {
     if (name->find('\0') != std::string::npos) return InvalidArgument("a source holds a zero byte");
   }
   CLOISTER_RETURN_IF_ERROR(CheckText(document.classification, policy::kNameBytesMax, "a classification"));

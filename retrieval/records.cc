@@ -83,7 +83,7 @@ std::string Serialise(const DocumentInfo& info) {
   out.U64(info.sequence);
   out.U64(static_cast<uint64_t>(info.put_at_ns));
   for (const std::string* s :
-       {&info.collection, &info.source, &info.media_type, &info.title, &info.owner, &info.language,
+       {&info.collection, &info.origin, &info.source, &info.media_type, &info.title, &info.owner, &info.language,
         &info.effective_from, &info.effective_to, &info.superseded_by}) {
     out.String(*s);
   }
@@ -95,6 +95,7 @@ std::string Serialise(const DocumentInfo& info) {
   out.U64(info.text_bytes);
   out.U64(info.original_bytes);
   out.String(info.original_sha256);
+  out.String(info.input_sha256);
   out.String(info.content_sha256);
   return out.Take();
 }
@@ -108,7 +109,7 @@ StatusOr<DocumentInfo> ParseDocumentInfo(std::string_view bytes) {
   info.access_class = ReadId<ClassId>(in);
   info.sequence = in.U64();
   info.put_at_ns = static_cast<int64_t>(in.U64());
-  for (std::string* s : {&info.collection, &info.source, &info.media_type, &info.title, &info.owner,
+  for (std::string* s : {&info.collection, &info.origin, &info.source, &info.media_type, &info.title, &info.owner,
                          &info.language, &info.effective_from, &info.effective_to, &info.superseded_by}) {
     *s = in.String();
   }
@@ -120,6 +121,7 @@ StatusOr<DocumentInfo> ParseDocumentInfo(std::string_view bytes) {
   info.text_bytes = in.U64();
   info.original_bytes = in.U64();
   info.original_sha256 = in.String();
+  info.input_sha256 = in.String();
   info.content_sha256 = in.String();
   CLOISTER_RETURN_IF_ERROR(in.Finish("document row"));
   return info;

@@ -43,6 +43,14 @@ struct Chunk {
   bool operator==(const Chunk&) const = default;
 };
 
+// What names a document to people and to ingest. Unique together.
+struct SourceName {
+  std::string collection;
+  std::string origin;  // Where it was brought in from, such as a folder; sources of two origins never meet.
+  std::string source;  // Path inside the origin.
+  bool operator==(const SourceName&) const = default;
+};
+
 // What is known of one version of one document, without its text.
 struct DocumentInfo {
   DocumentId document;
@@ -50,9 +58,9 @@ struct DocumentInfo {
   ClassId access_class;
   uint64_t sequence = 0;  // Commit sequence of the batch that wrote it.
   int64_t put_at_ns = 0;  // Unix time.
-  std::string collection, source, media_type, title, owner, language;
+  std::string collection, origin, source, media_type, title, owner, language;
   std::string effective_from, effective_to;  // ISO 8601 dates or empty.
-  std::string superseded_by;                 // Source in the same collection, or empty.
+  std::string superseded_by;                 // Source of the same collection and origin, or empty.
   std::vector<std::string> subjects;
   std::string embedder_sha256;  // Hexadecimal; empty without vectors.
   uint32_t dimension = 0;       // Of all its vectors; 0: it has none.
@@ -61,6 +69,7 @@ struct DocumentInfo {
   uint64_t text_bytes = 0;
   uint64_t original_bytes = 0;
   std::string original_sha256;  // 32 bytes.
+  std::string input_sha256;     // 32 bytes or empty: what the ingester made it from, see PutDocumentRequest.
   std::string content_sha256;   // 32 bytes: over everything that was put, save the vectors.
   bool operator==(const DocumentInfo&) const = default;
 };

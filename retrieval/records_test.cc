@@ -21,6 +21,7 @@ DocumentInfo ExampleInfo() {
   info.sequence = 7;
   info.put_at_ns = 1'795'348'800'000'000'000;
   info.collection = "ward";
+  info.origin = "/srv";
   info.source = "a.md";
   info.media_type = "text/markdown";
   info.title = "Visiting";
@@ -33,6 +34,7 @@ DocumentInfo ExampleInfo() {
   info.text_bytes = 12;
   info.original_bytes = 12;
   info.original_sha256 = std::string(32, '\x44');
+  info.input_sha256 = std::string(32, '\x66');
   info.content_sha256 = std::string(32, '\x55');
   return info;
 }

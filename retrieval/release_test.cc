@@ -237,7 +237,7 @@ TEST_F(ReleaseTest, HandlesThatGiveNothingAreNotToldApart) {
   test_.Put(DocumentOf("ward", "dose.md", {"The insulin dose has changed."}));
   expect_uniform("a.weber", again);
   const auto deleted = test_.Search("a.weber", "insulin");
-  ASSERT_TRUE(*test_.corpus->Delete("ward", "dose.md", "ingest"));
+  ASSERT_TRUE(*test_.corpus->Delete({"ward", "", "dose.md"}, "ingest"));
   expect_uniform("a.weber", deleted);
 }
 

@@ -120,7 +120,7 @@ TEST_F(SegmentTest, SegmentsAndTheFreshTailTogetherHoldEverything) {
 
 TEST_F(SegmentTest, ChangedAndDeletedDocumentsDoNotComeBackFromSegments) {
   Put(0, "changed");
-  ASSERT_TRUE(*test_.corpus->Delete("ward", "doc1", "ingest"));
+  ASSERT_TRUE(*test_.corpus->Delete({"ward", "", "doc1"}, "ingest"));
   for (int round = 0; round < 2; ++round) {
     EXPECT_TRUE(test_.Search("a.weber", "word0").hits.empty());
     EXPECT_TRUE(test_.Search("a.weber", "word1").hits.empty());

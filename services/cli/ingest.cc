@@ -42,6 +42,7 @@ class InterruptGuard {
 struct IngestFlags {
   std::string folder;
   std::string collection;
+  std::string origin;
   bool prune = false;
   bool json = false;
 };
@@ -135,8 +136,9 @@ int RunIngest(CliContext& context, const IngestFlags& flags, const CredentialFla
   const std::string folder = std::filesystem::absolute(flags.folder).lexically_normal().string();
   const auto started = std::chrono::steady_clock::now();
   const InterruptGuard guard;
-  StatusOr<json> job = client->Call(
-      "POST", "/admin/v1/jobs", {{"folder", folder}, {"collection", flags.collection}, {"prune", flags.prune}});
+  json request = {{"folder", folder}, {"collection", flags.collection}, {"prune", flags.prune}};
+  if (!flags.origin.empty()) request["as"] = flags.origin;
+  StatusOr<json> job = client->Call("POST", "/admin/v1/jobs", request);
   if (job.ok()) job = Follow(context, *client, *std::move(job));
   if (!job.ok()) return context.Fail(job.status());
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
@@ -198,11 +200,14 @@ void AddIngestCommands(CLI::App& app, CliContext& context) {
   CLI::App* command = app.add_subcommand("ingest", "Bring a folder's documents into a collection");
   command->add_option("folder", flags->folder, "folder on this machine")->required();
   command->add_option("--collection", flags->collection, "collection that takes them")->required();
-  command->add_flag("--prune", flags->prune, "also delete documents whose file is gone");
+  command->add_option("--as", flags->origin, "name of the folder in the collection [its path]");
+  command->add_flag("--prune", flags->prune, "also delete documents of this folder whose file is gone");
   command->add_flag("--json", flags->json, "the finished job for programs");
   auto credentials = AddCredentialFlags(*command);
   command->footer(
       "Files that have not changed are skipped, so an interrupted run (Ctrl-C) goes on when it is started again.\n"
+      "manifest.toml in the folder may give files titles, dates, subjects and an owner.\n"
+      "Several folders may go into one collection; each is known by its path, or by --as after it has moved.\n"
       "Exit status: 0 when every file of a kind that is read came in; 1 when one failed, or the job failed or was\n"
       "cancelled; 2 for wrong usage. Files that failed are listed on standard error with the reason.");
   command->callback([&context, flags, credentials] {

@@ -58,7 +58,7 @@ StatusOr<std::string> JobId(const std::string& hex) {
 
 Status StartJob(const RouteCall& call) {
   CLOISTER_ASSIGN_OR_RETURN(const JsonBody body, JsonBody::Parse(call.request));
-  CLOISTER_RETURN_IF_ERROR(body.OnlyKnown({"folder", "collection", "prune"}));
+  CLOISTER_RETURN_IF_ERROR(body.OnlyKnown({"folder", "collection", "as", "prune"}));
   v1::StartJobRequest request;
   CLOISTER_ASSIGN_OR_RETURN(const std::string folder, body.RequiredString("folder"));
   if (folder[0] != '/' || folder.size() > kFolderBytesMax) {
@@ -68,6 +68,11 @@ Status StartJob(const RouteCall& call) {
   CLOISTER_ASSIGN_OR_RETURN(const std::string collection, body.RequiredString("collection"));
   CLOISTER_RETURN_IF_ERROR(CheckName("collection", collection));
   request.set_collection(collection);
+  CLOISTER_ASSIGN_OR_RETURN(const std::optional<std::string> origin, body.OptionalString("as"));
+  if (origin && origin->size() > kFolderBytesMax) {
+    return FieldError("as", "must have at most " + std::to_string(kFolderBytesMax) + " bytes");
+  }
+  if (origin) request.set_origin(*origin);
   CLOISTER_ASSIGN_OR_RETURN(const bool prune, body.Bool("prune", false));
   request.set_prune(prune);
   request.set_requested_by(call.caller.user);

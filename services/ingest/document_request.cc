@@ -108,11 +108,13 @@ Status EmbedDocument(const PreparedFile& file, const EmbedderInfo& embedder, boo
   return Status();
 }
 
-v1::PutDocumentRequest DescribeDocument(const std::string& collection, const EmbedderInfo& embedder, PreparedFile& file) {
+v1::PutDocumentRequest DescribeDocument(const Destination& destination, const EmbedderInfo& embedder, PreparedFile& file) {
   const ingest::Metadata& metadata = file.document.metadata;
   v1::PutDocumentRequest request;
-  request.set_collection(collection);
+  request.set_collection(destination.collection);
+  request.set_origin(destination.origin);
   request.set_source(file.source);
+  request.set_input_sha256(file.input_sha256);
   request.set_media_type(std::string(ingest::MediaTypeName(file.type)));
   request.set_title(ingest::TitleOf(file.document, file.source));
   request.set_owner(metadata.owner);

@@ -21,6 +21,7 @@ constexpr size_t kChunksPerDocumentMax = 65'536;
 
 struct PreparedFile {
   std::string source;
+  std::string input_sha256;  // See input_digest.h.
   ingest::MediaType type = ingest::MediaType::kUnsupported;
   std::string bytes;
   ingest::ParsedDocument document;
@@ -36,8 +37,14 @@ struct EmbedderInfo {
 // Errors: kInvalidArgument (too long without them, too; the message says what to do).
 StatusOr<bool> FitsWithSentenceVectors(const PreparedFile& file, uint32_t dimension);
 
+// Where documents go and what they are called there.
+struct Destination {
+  std::string collection;
+  std::string origin;
+};
+
 // The request without vectors. Takes the bytes and text out of `file`.
-v1::PutDocumentRequest DescribeDocument(const std::string& collection, const EmbedderInfo& embedder, PreparedFile& file);
+v1::PutDocumentRequest DescribeDocument(const Destination& destination, const EmbedderInfo& embedder, PreparedFile& file);
 
 // Embeds chunks, and sentences in context and alone, and adds the vectors to `request`. Call before
 // DescribeDocument takes the text. Blocks; stops when `halt` is set.

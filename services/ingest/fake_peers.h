@@ -67,26 +67,27 @@ class FakeDocuments final : public v1::Documents::Service {
     if (fail_next > 0 && fail_next-- > 0) return {grpc::StatusCode::UNAVAILABLE, "restarting"};
     std::lock_guard lock(mutex);
     if (refuse.count(request->source()) > 0) return {refuse[request->source()], "refused"};
-    documents[request->source()] = *request;
+    documents[{request->origin(), request->source()}] = *request;
     ++puts;
     return grpc::Status::OK;
   }
   grpc::Status DeleteDocument(grpc::ServerContext*, const v1::DeleteDocumentRequest* request, v1::DeleteDocumentResponse* response) override {
     std::lock_guard lock(mutex);
-    response->set_existed(documents.erase(request->source()) > 0);
+    response->set_existed(documents.erase({request->origin(), request->source()}) > 0);
     return grpc::Status::OK;
   }
-  grpc::Status ListSources(grpc::ServerContext*, const v1::ListSourcesRequest*, v1::ListSourcesResponse* response) override {
+  grpc::Status ListSources(grpc::ServerContext*, const v1::ListSourcesRequest* request, v1::ListSourcesResponse* response) override {
     std::lock_guard lock(mutex);
-    for (const auto& [source, document] : documents) {
+    for (const auto& [name, document] : documents) {
+      if (name.first != request->origin()) continue;
       auto* state = response->add_sources();
-      state->set_source(source);
-      state->set_original_sha256(crypto::Sha256(document.original()));
+      state->set_source(name.second);
+      state->set_input_sha256(document.input_sha256());
     }
     return grpc::Status::OK;
   }
   std::mutex mutex;
-  std::map<std::string, v1::PutDocumentRequest> documents;
+  std::map<std::pair<std::string, std::string>, v1::PutDocumentRequest> documents;  // By origin and source.
   std::map<std::string, grpc::StatusCode> refuse;
   int puts = 0;
   std::atomic<int> fail_next{0};

@@ -46,6 +46,11 @@ class IngestServiceTest : public ::testing::Test {
     std::filesystem::create_directories((Folder() / name).parent_path());
     std::ofstream(Folder() / name) << bytes;
   }
+  // What was put for a file of the folder.
+  const v1::PutDocumentRequest& Stored(const std::string& source) {
+    return fake_.documents.documents.at({Folder().string(), source});
+  }
+  size_t CountStored(const std::string& source) { return fake_.documents.documents.count({Folder().string(), source}); }
   v1::StartJobRequest Request(const std::string& collection = "main") const {
     v1::StartJobRequest request;
     request.set_folder(Folder().string());
@@ -103,7 +108,7 @@ TEST_F(IngestServiceTest, BringsAFolderIn) {
   ASSERT_EQ(job.failures_size(), 1);
   EXPECT_EQ(job.failures(0).source(), "c.docx");
 
-  const v1::PutDocumentRequest& put = fake_.documents.documents.at("a.md");
+  const v1::PutDocumentRequest& put = Stored("a.md");
   EXPECT_EQ(put.collection(), "main");
   EXPECT_EQ(put.media_type(), "text/markdown");
   EXPECT_EQ(put.title(), "Rules");
@@ -122,7 +127,7 @@ TEST_F(IngestServiceTest, PutsVectorsWhereTheyBelong) {
   for (int i = 0; i < 400; ++i) text += "Rule number " + std::to_string(i) + " is in force on all wards today.\n\n";
   Write("a.md", text);
   ASSERT_EQ(Run(Request()).state(), v1::JOB_STATE_DONE);
-  const v1::PutDocumentRequest& put = fake_.documents.documents.at("a.md");
+  const v1::PutDocumentRequest& put = Stored("a.md");
   const auto text_of = [&](const std::string& vectors, size_t at) {
     float index;
     std::memcpy(&index, vectors.data() + at * FakeEmbedding::kDimension * sizeof(float), sizeof index);
@@ -153,14 +158,14 @@ TEST_F(IngestServiceTest, SkipsUnchangedAndReplacesChangedFiles) {
   const v1::Job again = Run(Request());
   EXPECT_EQ(again.files_unchanged(), 1u);
   EXPECT_EQ(again.files_done(), 1u);
-  EXPECT_EQ(fake_.documents.documents.at("b.md").text(), "two and more");
+  EXPECT_EQ(Stored("b.md").text(), "two and more");
   EXPECT_EQ(fake_.documents.puts, 3);
 }
 
 TEST_F(IngestServiceTest, MakesNoSentenceVectorsWhereTheCollectionWantsNone) {
   Write("a.md", "one sentence. And two.");
   ASSERT_EQ(Run(Request("plain")).state(), v1::JOB_STATE_DONE);
-  const v1::ChunkInput& chunk = fake_.documents.documents.at("a.md").chunks(0);
+  const v1::ChunkInput& chunk = Stored("a.md").chunks(0);
   EXPECT_FALSE(chunk.vector().empty());
   EXPECT_TRUE(chunk.sentence_vectors().empty());
 }
@@ -168,14 +173,89 @@ TEST_F(IngestServiceTest, MakesNoSentenceVectorsWhereTheCollectionWantsNone) {
 TEST_F(IngestServiceTest, AppliesTheManifest) {
   Write("manifest.toml", "[\"a.txt\"]\ntitle = \"Named\"\neffective_from = 2026-01-01\n");
   Write("a.txt", "text");
+  Write("b.txt", "other text");
   const v1::Job job = Run(Request());
-  EXPECT_EQ(job.files_found(), 1u);
-  EXPECT_EQ(fake_.documents.documents.at("a.txt").title(), "Named");
-  EXPECT_EQ(fake_.documents.documents.at("a.txt").effective_from(), "2026-01-01");
+  EXPECT_EQ(job.files_found(), 2u);
+  EXPECT_EQ(Stored("a.txt").title(), "Named");
+  EXPECT_EQ(Stored("a.txt").effective_from(), "2026-01-01");
+  EXPECT_EQ(job.failures_size(), 0);
+}
+
+TEST_F(IngestServiceTest, AChangedManifestBringsItsFilesInAgain) {
+  Write("manifest.toml", "[\"a.txt\"]\ntitle = \"Named\"\n");
+  Write("a.txt", "text");
+  Write("b.txt", "other text");
+  ASSERT_EQ(Run(Request()).files_done(), 2u);
+  Write("manifest.toml", "[\"a.txt\"]\ntitle = \"Renamed\"\n");
+  const v1::Job again = Run(Request());
+  EXPECT_EQ(again.files_done(), 1u);
+  EXPECT_EQ(again.files_unchanged(), 1u);
+  EXPECT_EQ(Stored("a.txt").title(), "Renamed");
+}
+
+TEST_F(IngestServiceTest, ABrokenManifestEndsTheJobAndSaysWhere) {
+  Write("a.txt", "text");
   Write("manifest.toml", "[\"a.txt\"]\ntitel = \"Named\"\n");
   const v1::Job wrong = Run(Request());
   EXPECT_EQ(wrong.state(), v1::JOB_STATE_FAILED);
-  EXPECT_THAT(wrong.error(), HasSubstr("nearest known one is title"));
+  EXPECT_EQ(wrong.error(), "manifest.toml: line 2: there is no such key; the nearest known one is title");
+  EXPECT_EQ(fake_.documents.puts, 0);
+}
+
+TEST_F(IngestServiceTest, NamesManifestEntriesWithoutAFile) {
+  Write("manifest.toml", "[\"a.tx\"]\ntitle = \"Named\"\n");
+  Write("a.txt", "text");
+  const v1::Job job = Run(Request());
+  EXPECT_EQ(job.state(), v1::JOB_STATE_DONE);
+  ASSERT_EQ(job.failures_size(), 1);
+  EXPECT_EQ(job.failures(0).source(), "a.tx");
+  EXPECT_THAT(job.failures(0).reason(), HasSubstr("there is no such file"));
+}
+
+// Two folders in one collection may hold files of the same name, and pruning one leaves the other alone.
+TEST_F(IngestServiceTest, KeepsFoldersOfOneCollectionApart) {
+  Write("readme.md", "of the first");
+  Write("only-here.md", "first");
+  ASSERT_EQ(Run(Request()).files_done(), 2u);
+  const std::filesystem::path other = directory_.path() / "other";
+  std::filesystem::create_directories(other);
+  std::ofstream(other / "readme.md") << "of the second";
+  v1::StartJobRequest second = Request();
+  second.set_folder(other.string());
+  second.set_prune(true);
+  const v1::Job job = Run(second);
+  EXPECT_EQ(job.files_done(), 1u);
+  EXPECT_EQ(job.files_deleted(), 0u);
+  EXPECT_EQ(Stored("readme.md").text(), "of the first");
+  EXPECT_EQ(CountStored("only-here.md"), 1u);
+}
+
+TEST_F(IngestServiceTest, AFolderThatMovedKeepsItsNameWhenToldTo) {
+  Write("a.md", "text");
+  v1::StartJobRequest named = Request();
+  named.set_origin("ward handbook");
+  ASSERT_EQ(Run(named).files_done(), 1u);
+  std::filesystem::rename(Folder(), directory_.path() / "moved");
+  named.set_folder((directory_.path() / "moved").string());
+  EXPECT_EQ(Run(named).files_unchanged(), 1u);
+}
+
+TEST_F(IngestServiceTest, OtherSettingsBringFilesInAgain) {
+  Write("a.md", "text");
+  ASSERT_EQ(Run(Request()).files_done(), 1u);
+  options_.chunks.tokens_aim = 100;
+  Restart();
+  EXPECT_EQ(Run(Request()).files_done(), 1u);
+}
+
+TEST_F(IngestServiceTest, SaysThatTheVersionFromBeforeStays) {
+  Write("a.pdf.md", "text");
+  ASSERT_EQ(Run(Request()).files_done(), 1u);
+  Write("a.pdf.md", "");
+  const v1::Job job = Run(Request());
+  ASSERT_EQ(job.failures_size(), 1);
+  EXPECT_EQ(job.failures(0).reason(), "has no text; the version from before stays");
+  EXPECT_EQ(CountStored("a.pdf.md"), 1u);
 }
 
 TEST_F(IngestServiceTest, FailsSingleFilesWithReasons) {
@@ -285,13 +365,13 @@ TEST_F(IngestServiceTest, PrunesOnlyWhenAsked) {
   v1::StartJobRequest prune = Request();
   prune.set_prune(true);
   EXPECT_EQ(Run(prune).files_deleted(), 1u);
-  EXPECT_EQ(fake_.documents.documents.count("a.md"), 0u);
-  EXPECT_EQ(fake_.documents.documents.count("b.md"), 1u);
+  EXPECT_EQ(CountStored("a.md"), 0u);
+  EXPECT_EQ(CountStored("b.md"), 1u);
   std::filesystem::remove(Folder() / "b.md");
   const v1::Job emptied = Run(prune);
   EXPECT_EQ(emptied.state(), v1::JOB_STATE_FAILED);
   EXPECT_THAT(emptied.error(), HasSubstr("nothing was pruned"));
-  EXPECT_EQ(fake_.documents.documents.count("b.md"), 1u);
+  EXPECT_EQ(CountStored("b.md"), 1u);
 }
 
 TEST_F(IngestServiceTest, CancelsAndGoesOnWhereItWas) {

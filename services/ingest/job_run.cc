@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/ingest/job_run.h"
 
-#include <algorithm>
 #include <thread>
 #include <vector>
 
@@ -33,7 +32,9 @@ IngestPeers::IngestPeers(const std::shared_ptr<grpc::Channel>& embedding_channel
       audit(audit_channel) {}
 
 JobRun::JobRun(const IngestOptions& options, IngestPeers& peers, LiveJob& job)
-    : options_(options), peers_(peers), job_(job), parser_(options.parser), prepared_(kPreparedMax) {}
+    : options_(options), peers_(peers), job_(job), parser_(options.parser), prepared_(kPreparedMax) {
+  settings_.chunks = options.chunks;
+}
 
 Status JobRun::Run() {
   CLOISTER_RETURN_IF_ERROR(Prepare());
@@ -54,10 +55,12 @@ Status JobRun::Prepare() {
   auto folder = ingest::Folder::Open(job_.request().folder(), options_.data_directory);
   if (!folder.ok()) return folder.status();
   folder_ = *std::move(folder);
+  CLOISTER_RETURN_IF_ERROR(ChooseOrigin());
   CLOISTER_RETURN_IF_ERROR(CheckCollection());
   CLOISTER_RETURN_IF_ERROR(LoadEmbedder());
   CLOISTER_ASSIGN_OR_RETURN(scan_, folder_->Scan());
   CLOISTER_RETURN_IF_ERROR(LoadManifest());
+  ListNamesWithoutFile();
   std::erase_if(scan_.files, [](const ingest::FoundFile& file) { return file.source == ingest::kManifestName; });
   CLOISTER_RETURN_IF_ERROR(LoadSources());
   job_.Update([&](v1::Job& job) { job.set_files_found(scan_.files.size()); });
@@ -67,14 +70,21 @@ Status JobRun::Prepare() {
   return Status();
 }
 
+Status JobRun::ChooseOrigin() {
+  const std::string& asked = job_.request().origin();
+  destination_ = {job_.request().collection(), asked.empty() ? folder_->path().string() : asked};
+  if (IsUtf8(destination_.origin) && destination_.origin.size() <= ingest::kSourceBytesMax) return Status();
+  return InvalidArgument("the folder's path is too long or not UTF-8; give the folder a name of its own");
+}
+
 Status JobRun::CheckCollection() {
   v1::ListCollectionsResponse response;
   CLOISTER_RETURN_IF_ERROR(CallPeer(options_.patience, job_.halt(), kQuickTimeout, false, [&](grpc::ClientContext& context) {
     return peers_.directory->ListCollections(&context, {}, &response);
   }));
   for (const v1::Collection& collection : response.collections()) {
-    if (collection.name() != job_.request().collection()) continue;
-    sentence_vectors_ = !collection.no_sentence_vectors();
+    if (collection.name() != destination_.collection) continue;
+    settings_.sentence_vectors = !collection.no_sentence_vectors();
     return Status();
   }
   return NotFound("there is no collection of this name; make it first");
@@ -86,7 +96,7 @@ Status JobRun::LoadEmbedder() {
     return peers_.embedding->GetEmbedder(&context, {}, &info);
   }));
   if (info.dimension() == 0) return Internal("the embedder has no dimension");
-  embedder_ = {info.sha256(), info.dimension()};
+  settings_.embedder = {info.sha256(), info.dimension()};
   return Status();
 }
 
@@ -94,18 +104,32 @@ Status JobRun::LoadManifest() {
   const auto toml = folder_->Read(ingest::kManifestName, ingest::kManifestBytesMax);
   if (toml.status().code() == StatusCode::kNotFound) return Status();
   if (!toml.ok()) return Annotate(toml.status(), ingest::kManifestName);
-  CLOISTER_ASSIGN_OR_RETURN(manifest_, ingest::Manifest::Parse(*toml));
+  auto manifest = parser_.ParseManifest(*toml, &job_.halted());
+  if (manifest.status().code() == StatusCode::kDataLoss) {
+    CLOISTER_RETURN_IF_ERROR(Quarantine(crypto::Sha256(*toml), MessageOf(manifest.status())));
+  }
+  if (!manifest.ok()) return Annotate(manifest.status(), ingest::kManifestName);
+  manifest_ = *std::move(manifest);
   return Status();
+}
+
+// A misspelt name in the manifest would otherwise leave a document without its dates or subjects, unseen.
+void JobRun::ListNamesWithoutFile() {
+  if (scan_.unreadable) return;
+  for (const auto& [source, metadata] : manifest_.entries()) {
+    if (!ingest::Contains(scan_, source)) job_.List(source, "is named in manifest.toml, but there is no such file");
+  }
 }
 
 Status JobRun::LoadSources() {
   v1::ListSourcesRequest request;
-  request.set_collection(job_.request().collection());
+  request.set_collection(destination_.collection);
+  request.set_origin(destination_.origin);
   v1::ListSourcesResponse response;
   CLOISTER_RETURN_IF_ERROR(CallPeer(options_.patience, job_.halt(), kQuickTimeout, false, [&](grpc::ClientContext& context) {
     return peers_.documents->ListSources(&context, request, &response);
   }));
-  for (const v1::SourceState& state : response.sources()) known_[state.source()] = state.original_sha256();
+  for (const v1::SourceState& state : response.sources()) known_[state.source()] = state.input_sha256();
   return Status();
 }
 
@@ -141,7 +165,8 @@ StatusOr<std::optional<PreparedFile>> JobRun::ParseFile(const ingest::FoundFile&
   }
   file.bytes = *std::move(bytes);
   const std::string digest = crypto::Sha256(file.bytes);
-  if (const auto known = known_.find(found.source); known != known_.end() && known->second == digest) {
+  file.input_sha256 = InputDigest(digest, manifest_.Find(found.source), settings_);
+  if (const auto known = known_.find(found.source); known != known_.end() && known->second == file.input_sha256) {
     job_.Update([](v1::Job& job) { job.set_files_unchanged(job.files_unchanged() + 1); });
     return std::nullopt;
   }
@@ -171,18 +196,18 @@ void JobRun::StoreFiles() {
 Status JobRun::StoreFile(PreparedFile file) {
   const std::string source = file.source;
   const size_t bytes = file.bytes.size();
-  const auto fits = FitsWithSentenceVectors(file, embedder_.dimension);
+  const auto fits = FitsWithSentenceVectors(file, settings_.embedder.dimension);
   if (!fits.ok()) {
     FailFile(source, MessageOf(fits.status()));
     return Status();
   }
   std::vector<std::string> notes;
-  if (sentence_vectors_ && !*fits) notes.push_back("it is too long for sentence vectors; answers from it rest on words alone");
+  if (settings_.sentence_vectors && !*fits) notes.push_back("it is too long for sentence vectors; answers from it rest on words alone");
   for (const ingest::Note& note : file.document.notes) notes.push_back(ingest::NoteMessage(note));
   std::vector<v1::ChunkInput> chunks;
-  CLOISTER_RETURN_IF_ERROR(EmbedDocument(file, embedder_, sentence_vectors_ && *fits, *peers_.embedding,
+  CLOISTER_RETURN_IF_ERROR(EmbedDocument(file, settings_.embedder, settings_.sentence_vectors && *fits, *peers_.embedding,
                                          options_.patience, job_.halt(), chunks));
-  v1::PutDocumentRequest request = DescribeDocument(job_.request().collection(), embedder_, file);
+  v1::PutDocumentRequest request = DescribeDocument(destination_, settings_.embedder, file);
   for (v1::ChunkInput& chunk : chunks) *request.add_chunks() = std::move(chunk);
   v1::PutDocumentResponse response;
   const Status put = CallPeer(options_.patience, job_.halt(), kPutTimeout, false, [&](grpc::ClientContext& context) {
@@ -206,7 +231,7 @@ Status JobRun::StoreFile(PreparedFile file) {
 Status JobRun::Quarantine(const std::string& digest, const std::string& reason) {
   v1::AppendRequest request;
   request.set_event("document.quarantined");
-  request.set_body_json(QuarantineBody(job_.request().collection(), digest, reason));
+  request.set_body_json(QuarantineBody(destination_.collection, digest, reason));
   request.set_actor_kind("service");
   request.set_actor("ingest");
   return Annotate(peers_.audit.Append(request).status(), "a dangerous file could not be recorded in the audit log");
@@ -221,11 +246,10 @@ Status JobRun::Prune() {
     return FailedPrecondition("the folder has no files at all, so nothing was pruned; is it mounted?");
   }
   for (const auto& [source, digest] : known_) {
-    const bool there = std::binary_search(scan_.files.begin(), scan_.files.end(), ingest::FoundFile{source, 0},
-                                          [](const auto& a, const auto& b) { return a.source < b.source; });
-    if (there) continue;
+    if (ingest::Contains(scan_, source)) continue;
     v1::DeleteDocumentRequest request;
-    request.set_collection(job_.request().collection());
+    request.set_collection(destination_.collection);
+    request.set_origin(destination_.origin);
     request.set_source(source);
     v1::DeleteDocumentResponse response;
     CLOISTER_RETURN_IF_ERROR(CallPeer(options_.patience, job_.halt(), kQuickTimeout, false, [&](grpc::ClientContext& context) {
@@ -238,7 +262,8 @@ Status JobRun::Prune() {
 
 void JobRun::FailFile(const std::string& source, const std::string& reason) {
   job_.Update([](v1::Job& job) { job.set_files_failed(job.files_failed() + 1); });
-  job_.List(source, reason);
+  const bool stays = known_.find(source) != known_.end();
+  job_.List(source, stays ? reason + "; the version from before stays" : reason);
 }
 
 void JobRun::EndWith(const Status& status) {

@@ -18,6 +18,7 @@
 #include "ingest/sandboxed_parser.h"
 #include "services/ingest/bounded_queue.h"
 #include "services/ingest/document_request.h"
+#include "services/ingest/input_digest.h"
 #include "services/ingest/live_job.h"
 #include "services/server/audit_client.h"
 
@@ -57,7 +58,9 @@ class JobRun {
   Status CheckCollection();
   Status LoadSources();
   Status LoadEmbedder();
+  Status ChooseOrigin();
   Status LoadManifest();
+  void ListNamesWithoutFile();
   void ParseFiles();
   void StoreFiles();
   // Each returns an error only for what ends the job.
@@ -75,9 +78,9 @@ class JobRun {
   std::optional<ingest::Folder> folder_;
   ingest::FolderScan scan_;
   ingest::Manifest manifest_;
-  std::map<std::string, std::string, std::less<>> known_;  // Source to digest of the original.
-  EmbedderInfo embedder_;
-  bool sentence_vectors_ = true;
+  Destination destination_;
+  InputSettings settings_;
+  std::map<std::string, std::string, std::less<>> known_;  // Source to the digest of what it was made from.
   std::atomic<size_t> next_{0};
   std::atomic<int> parsing_{0};
   BoundedQueue<PreparedFile> prepared_;

@@ -2,7 +2,7 @@
 // cloister-parse: one file from standard input to standard output, in a sandbox, once. Links no RPC, opens no file and
 // knows no other process. Started by ingest; see ingest/sandboxed_parser.h.
 //
-//   cloister-parse --media-type TYPE [--memory-bytes N] [--cpu-seconds N] < FILE > RESULT
+//   cloister-parse --media-type TYPE|manifest [--memory-bytes N] [--cpu-seconds N] < FILE > RESULT
 //   cloister-parse --dump FILE...     for developers: starts itself as above for each file and prints JSON
 //
 // Exit status: 0 (a document or a refusal was written), else as in ingest/sandbox.h.
@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "common/file.h"
+#include "ingest/manifest_parser.h"
 #include "ingest/parse.h"
 #include "ingest/parsed_document.h"
 #include "ingest/sandbox.h"
@@ -28,6 +29,7 @@ constexpr size_t kFileBytesMax = 32 * 1024 * 1024;
 
 struct Arguments {
   ingest::MediaType type = ingest::MediaType::kUnsupported;
+  bool manifest = false;
   ingest::SandboxLimits limits;
 };
 
@@ -41,21 +43,35 @@ bool ReadArguments(int argc, char** argv, Arguments& arguments) {
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string_view name = argv[i], value = argv[i + 1];
     bool ok = false;
-    if (name == "--media-type") ok = (arguments.type = ingest::MediaTypeFromName(value)) != ingest::MediaType::kUnsupported;
+    if (name == "--media-type") {
+      arguments.type = ingest::MediaTypeFromName(value);
+      arguments.manifest = value == ingest::kManifestInput;
+      ok = arguments.manifest || arguments.type != ingest::MediaType::kUnsupported;
+    }
     if (name == "--memory-bytes") ok = ReadNumber(value, arguments.limits.memory_bytes_max);
     if (name == "--cpu-seconds") ok = ReadNumber(value, arguments.limits.cpu_seconds_max);
     if (!ok) return false;
   }
-  return argc % 2 == 1 && arguments.type != ingest::MediaType::kUnsupported;
+  return argc % 2 == 1 && (arguments.manifest || arguments.type != ingest::MediaType::kUnsupported);
+}
+
+// A manifest that cannot be read at all is longer than ingest hands over, or was cut short.
+std::string ParseManifestBytes(const StatusOr<std::string>& bytes) {
+  if (bytes.ok()) return ingest::EncodeManifestResult(ingest::ParseManifest(*bytes));
+  return ingest::EncodeManifestResult({"line 1: cannot be read", {}});
+}
+
+std::string ParseFileBytes(ingest::MediaType type, const StatusOr<std::string>& bytes) {
+  return ingest::EncodeParseResult(bytes.ok() ? ingest::ParseBytes(type, *bytes, ingest::ParseLimits())
+                                              : ingest::Refuse(ingest::Refusal::kTextTooLong));
 }
 
 int ParseOnce(const Arguments& arguments) {
   ingest::WarmUpParsers();
   if (const auto report = ingest::EnterSandbox(arguments.limits); !report.ok()) return ingest::kExitSandbox;
   const auto bytes = ReadAll(STDIN_FILENO, kFileBytesMax);
-  const ingest::ParseResult result =
-      bytes.ok() ? ingest::ParseBytes(arguments.type, *bytes, ingest::ParseLimits()) : ingest::Refuse(ingest::Refusal::kTextTooLong);
-  return WriteAll(STDOUT_FILENO, ingest::EncodeParseResult(result)).ok() ? 0 : ingest::kExitOutput;
+  const std::string result = arguments.manifest ? ParseManifestBytes(bytes) : ParseFileBytes(arguments.type, bytes);
+  return WriteAll(STDOUT_FILENO, result).ok() ? 0 : ingest::kExitOutput;
 }
 
 bool DumpFile(const ingest::SandboxedParser& parser, const char* path) {
@@ -92,7 +108,7 @@ int Main(int argc, char** argv) {
   if (argc > 2 && std::strcmp(argv[1], "--dump") == 0) return Dump(argc, argv);
   Arguments arguments;
   if (!ReadArguments(argc, argv, arguments)) {
-    std::fputs("usage: cloister-parse --media-type TYPE [--memory-bytes N] [--cpu-seconds N] < FILE > RESULT\n"
+    std::fputs("usage: cloister-parse --media-type TYPE|manifest [--memory-bytes N] [--cpu-seconds N] < FILE > RESULT\n"
                "       cloister-parse --dump FILE...\n",
                stderr);
     return ingest::kExitUsage;

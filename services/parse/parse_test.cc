@@ -132,6 +132,29 @@ TEST(ParseProcessTest, ContainsFilesTooLargeForMemory) {
   EXPECT_EQ(outcome.reason, "needed more than 96 MiB of memory to parse");
 }
 
+TEST(ParseProcessTest, ReadsManifestsInTheSandbox) {
+  const ingest::SandboxedParser parser(Options());
+  const auto manifest = parser.ParseManifest("[\"a.pdf\"]\ntitle = \"T\"\n");
+  ASSERT_TRUE(manifest.ok()) << manifest.status();
+  ASSERT_NE(manifest->Find("a.pdf"), nullptr);
+  EXPECT_EQ(manifest->Find("a.pdf")->title, "T");
+  const auto wrong = parser.ParseManifest("[\"a.pdf\"]\nowners = \"T\"\n");
+  EXPECT_EQ(wrong.status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(MessageOf(wrong.status()), "line 2: there is no such key; the nearest known one is owner");
+  EXPECT_TRUE(parser.ParseManifest("").ok());
+}
+
+TEST(ParseProcessTest, ContainsManifestsMadeToBreakTheParser) {
+  const ingest::SandboxedParser parser(Options());
+  const auto deep = parser.ParseManifest("x = " + std::string(1'000'000, '['));
+  EXPECT_EQ(deep.status().code(), StatusCode::kInvalidArgument) << deep.status();
+  std::string many;
+  while (many.size() < (3u << 20)) many += "a.";
+  const auto dotted = parser.ParseManifest(many + "a = 1\n");
+  EXPECT_FALSE(dotted.ok());
+  EXPECT_NE(dotted.status().code(), StatusCode::kUnavailable) << dotted.status();
+}
+
 TEST(ParseProcessTest, SurvivesTruncatedPdfs) {
   ingest::TestPdf pdf;
   for (int i = 0; i < 3; ++i) pdf.AddPage({{72, 700, "Some text on a page."}, {72, 680, "And more."}});

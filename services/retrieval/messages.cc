@@ -84,6 +84,7 @@ StatusOr<std::vector<float>> FloatsFrom(std::string_view bytes) {
 StatusOr<retrieval::NewDocument> DocumentFrom(v1::PutDocumentRequest& request) {
   retrieval::NewDocument document;
   document.collection = request.collection();
+  document.origin = request.origin();
   document.source = request.source();
   document.media_type = request.media_type();
   document.original = std::move(*request.mutable_original());
@@ -95,6 +96,7 @@ StatusOr<retrieval::NewDocument> DocumentFrom(v1::PutDocumentRequest& request) {
   document.superseded_by = request.superseded_by();
   document.classification = request.classification();
   document.embedder_sha256 = request.embedder_sha256();
+  document.input_sha256 = request.input_sha256();
   document.text = std::move(*request.mutable_text());
   document.subjects.assign(request.subjects().begin(), request.subjects().end());
   document.chunks.reserve(static_cast<size_t>(request.chunks_size()));

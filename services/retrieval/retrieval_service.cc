@@ -151,7 +151,7 @@ grpc::Status DocumentsService::PutDocument(grpc::ServerContext* context,
 grpc::Status DocumentsService::DeleteDocument(grpc::ServerContext* context,
                                               const v1::DeleteDocumentRequest* request,
                                               v1::DeleteDocumentResponse* response) {
-  const auto existed = corpus_.Delete(request->collection(), request->source(), CallerIdentity(*context));
+  const auto existed = corpus_.Delete({request->collection(), request->origin(), request->source()}, CallerIdentity(*context));
   if (!existed.ok()) return ToGrpc(existed.status());
   response->set_existed(*existed);
   return ToGrpc(DeliverOutbox(corpus_.rows(), audit_));
@@ -163,9 +163,10 @@ grpc::Status DocumentsService::ListSources(grpc::ServerContext*, const v1::ListS
     return DocumentError(NotFound("no such collection; make it first"));
   }
   for (const auto& info : corpus_.documents().List(request->collection())) {
+    if (info->origin != request->origin()) continue;
     v1::SourceState* state = response->add_sources();
     state->set_source(info->source);
-    state->set_original_sha256(info->original_sha256);
+    state->set_input_sha256(info->input_sha256);
     state->set_chunks(info->chunks);
   }
   return grpc::Status::OK;

@@ -280,13 +280,23 @@ TEST_F(RetrievalServiceTest, SourcesAndStatusAreListed) {
   ASSERT_TRUE(Call<v1::Documents>("ingest", &v1::Documents::Stub::ListSources, request, &sources).ok());
   ASSERT_EQ(sources.sources_size(), 1);
   EXPECT_EQ(sources.sources(0).source(), "dose.md");
-  EXPECT_EQ(sources.sources(0).original_sha256().size(), 32u);
+  EXPECT_EQ(sources.sources(0).input_sha256(), "");
+  auto of_a_folder = DocumentRequest("visit.md", "Visits end at eight.");
+  of_a_folder.set_origin("/srv/ward");
+  of_a_folder.set_input_sha256(std::string(32, 'd'));
+  v1::PutDocumentResponse put;
+  ASSERT_TRUE(Put(of_a_folder, &put).ok());
+  request.set_origin("/srv/ward");
+  ASSERT_TRUE(Call<v1::Documents>("ingest", &v1::Documents::Stub::ListSources, request, &sources).ok());
+  ASSERT_EQ(sources.sources_size(), 1);
+  EXPECT_EQ(sources.sources(0).source(), "visit.md");
+  EXPECT_EQ(sources.sources(0).input_sha256(), std::string(32, 'd'));
   v1::IndexStatus status;
   ASSERT_TRUE(Call<v1::Documents>("supervisor", &v1::Documents::Stub::GetIndexStatus,
                                   v1::GetIndexStatusRequest(), &status)
                   .ok());
-  EXPECT_EQ(status.documents(), 1u);
-  EXPECT_EQ(status.chunks(), 1u);
+  EXPECT_EQ(status.documents(), 2u);
+  EXPECT_EQ(status.chunks(), 2u);
   v1::DeleteDocumentRequest remove;
   remove.set_collection("ward");
   remove.set_source("dose.md");
