@@ -12,6 +12,12 @@
 
 #include "audit/test_support.h"
 
+namespace {
+
+constexpr int kWriters = 4;
+
+}  // namespace
+
 int main(int argc, char** argv) {
   using namespace cloister;
   if (argc != 3) return 2;
@@ -28,7 +34,8 @@ int main(int argc, char** argv) {
   std::fflush(stdout);
   std::atomic<uint64_t> next{std::strtoull(argv[2], nullptr, 10)};
   std::vector<std::thread> threads;
-  for (int t = 0; t < 4; ++t) {
+  threads.reserve(kWriters);
+  for (int t = 0; t < kWriters; ++t) {
     threads.emplace_back([&] {
       for (;;) {
         const uint64_t number = next++;

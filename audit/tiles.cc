@@ -17,7 +17,7 @@ std::string IndexPath(uint64_t index, uint32_t width) {
   std::string path = group;
   for (index /= 1000; index > 0; index /= 1000) {
     std::snprintf(group, sizeof group, "x%03u/", static_cast<unsigned>(index % 1000));
-    path = group + path;
+    path.insert(0, group);
   }
   if (width < kTileWidth) path += ".p/" + std::to_string(width);
   return path;

@@ -15,8 +15,6 @@
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
-extern char** environ;
-
 namespace cloister {
 namespace {
 

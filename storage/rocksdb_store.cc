@@ -228,6 +228,7 @@ Status RocksDbStore::Impl::OpenDatabase(const RocksDbStoreOptions& options, bool
 
   const auto cache = rocksdb::NewLRUCache(options.block_cache_bytes);
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  families.reserve(names.size());
   for (const std::string& name : names) families.emplace_back(name, FamilyOptions(options, cache));
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
@@ -328,7 +329,7 @@ Status RocksDbStore::Impl::Write(const WriteBatch& batch) {
   const bool stopped = stopped_;
   const uint64_t sequence = sequence_ + group.size();
   lock.unlock();
-  const Status status =
+  Status status =
       stopped ? Unavailable("the store took no write since an earlier error; start the service again")
               : WriteTogether(group, sequence);
   lock.lock();
