@@ -20,23 +20,25 @@ struct SpanWeights {
   double passage = 0.15;  // Of the passage's fused score in [0, 1].
   double fragment =
       0.05;  // Taken off below kFragmentWords: "(a) Standard." is near to much and answers nothing.
+  double expected = 0.08;    // For a time or an amount when the question asks for one.
   double likelihood = 0.05;  // Per nat of the question's mean log-likelihood.
 };
 inline constexpr SpanWeights kSpanWeights;
 inline constexpr uint32_t kFragmentWords = 6;
 
-// Confidence = 1 / (1 + exp(-(bias + agreement * best + lead * lead))).
+// Confidence = 1 / (1 + exp(-(bias + agreement * best + lead * lead + missing))).
 struct ConfidenceWeights {
-  double bias = -8.7;
-  double agreement = 5.3;  // Of the best sentence of kEvidenceWords or more: dense_context + dense_alone.
-  double lead = 23.5;      // How far the best dense_context is above the kLeadRank-th best.
+  double bias = -12.8;
+  double agreement = 8.9;  // Of the best sentence of kEvidenceWords or more: dense_context + dense_alone.
+  double lead = 14.6;      // How far the best dense_context is above the kLeadRank-th best.
+  double missing = -4.0;   // When a time or an amount is asked for and no quote holds one.
 };
 inline constexpr ConfidenceWeights kConfidenceWeights;
 inline constexpr uint32_t kEvidenceWords = 8;
 inline constexpr uint32_t kLeadRank = 8;
 
-inline constexpr float kAnswerMin = 0.5f;    // Least confidence to be shown as an answer.
-inline constexpr float kMayHelpMin = 0.15f;  // Least confidence to be shown as passages that may help.
+inline constexpr float kAnswerMin = 0.6f;   // Least confidence to be shown as an answer.
+inline constexpr float kMayHelpMin = 0.2f;  // Least confidence to be shown as passages that may help.
 
 // Further sentences are quoted only when this near the best: what is farther added words and no right
 // answers.

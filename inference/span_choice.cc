@@ -9,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include "inference/expected_answer.h"
 #include "inference/span_calibration.h"
 
 namespace cloister::inference {
@@ -18,6 +19,7 @@ struct Candidate {
   uint32_t passage = 0;
   uint32_t sentence = 0;
   uint32_t words = 0;
+  bool holds_expected = false;  // A time or an amount, when the question asks for one.
   double score = 0;
 };
 
@@ -105,28 +107,32 @@ float LexicalMax(const std::vector<SpanPassage>& passages) {
   return most;
 }
 
-double FirstScore(const SpanPassage& passage, uint32_t sentence, uint32_t words, float lexical_max) {
-  const Agreement agreement = AgreementOf(passage, sentence);
-  const double lexical = lexical_max > 0 ? passage.sentences[sentence].lexical / lexical_max : 0;
+double FirstScore(const SpanPassage& passage, const Candidate& candidate, float lexical_max) {
+  const Agreement agreement = AgreementOf(passage, candidate.sentence);
+  const double lexical = lexical_max > 0 ? passage.sentences[candidate.sentence].lexical / lexical_max : 0;
   double score = kSpanWeights.dense_context * agreement.in_context +
                  kSpanWeights.dense_alone * agreement.alone + kSpanWeights.lexical * lexical +
                  kSpanWeights.passage * passage.score;
-  if (words < kFragmentWords) score -= kSpanWeights.fragment;
+  if (candidate.words < kFragmentWords) score -= kSpanWeights.fragment;
+  if (candidate.holds_expected) score += kSpanWeights.expected;
   return score;
 }
 
 // Every sentence that can stand as evidence, best first by what is known without the model.
-std::vector<Candidate> RankCandidates(const std::vector<SpanPassage>& passages) {
+std::vector<Candidate> RankCandidates(const std::vector<SpanPassage>& passages, ExpectedAnswer expected) {
   const float lexical_max = LexicalMax(passages);
   std::vector<Candidate> candidates;
   std::set<std::pair<std::string_view, uint64_t>> seen;  // Overlapping passages bring a sentence twice.
   for (uint32_t p = 0; p < passages.size(); ++p) {
     for (uint32_t s = 0; s < passages[p].sentences.size(); ++s) {
       const SpanSentence& sentence = passages[p].sentences[s];
-      const uint32_t words = CountWords(TextOf(passages[p], s));
-      if (sentence.kind == SentenceKind::kHeading || words == 0) continue;
+      const std::string_view text = TextOf(passages[p], s);
+      Candidate candidate{.passage = p, .sentence = s, .words = CountWords(text)};
+      if (sentence.kind == SentenceKind::kHeading || candidate.words == 0) continue;
       if (!seen.emplace(passages[p].document, sentence.start).second) continue;
-      candidates.push_back({p, s, words, FirstScore(passages[p], s, words, lexical_max)});
+      candidate.holds_expected = expected != ExpectedAnswer::kAny && Holds(expected, text);
+      candidate.score = FirstScore(passages[p], candidate, lexical_max);
+      candidates.push_back(candidate);
     }
   }
   std::sort(candidates.begin(), candidates.end(), Better);
@@ -193,12 +199,14 @@ class Selection {
     if (candidate.words > words_left_ && !taken_.empty()) return;
     if (!known) documents_.push_back(passage.document);
     Take(place, candidate.words);
+    holds_expected_ = holds_expected_ || candidate.holds_expected;
     if (!NeedsLeadIn(passage, candidate.sentence)) return;
     const uint32_t lead_in = static_cast<uint32_t>(passage.sentences[candidate.sentence].lead_in);
     const uint32_t words = CountWords(TextOf(passage, lead_in));
     if (words <= kLeadInWordsMax && words <= words_left_) Take({candidate.passage, lead_in}, words);
   }
   bool full() const { return words_left_ == 0; }
+  bool holds_expected() const { return holds_expected_; }
 
   std::vector<QuotedSpan> Spans() const {
     std::vector<QuotedSpan> spans;
@@ -232,10 +240,22 @@ class Selection {
   uint32_t words_left_;
   std::set<std::pair<uint32_t, uint32_t>> taken_;  // Passage and sentence.
   std::vector<std::string_view> documents_;        // In the order of their best sentence.
+  bool holds_expected_ = false;
 };
 
-// An answer agrees with the question and stands out from what else was released. Needs a candidate.
-float Confidence(const std::vector<SpanPassage>& passages, const std::vector<Candidate>& candidates) {
+Selection SelectQuotes(const std::vector<SpanPassage>& passages, const std::vector<Candidate>& candidates,
+                       uint32_t words_max) {
+  Selection selection(passages, words_max);
+  for (const Candidate& candidate : candidates) {
+    if (selection.full() || candidate.score < candidates.front().score - kQuoteMargin) break;
+    selection.Offer(candidate);
+  }
+  return selection;
+}
+
+// An answer agrees with the question, stands out from what else was released, and holds what was asked for: `missing`
+// says that the quotes do not. Needs a candidate.
+float Confidence(const std::vector<SpanPassage>& passages, const std::vector<Candidate>& candidates, bool missing) {
   std::vector<double> in_context;
   double best_of_all = 0, best_of_long = 0;
   for (const Candidate& candidate : candidates) {
@@ -250,7 +270,7 @@ float Confidence(const std::vector<SpanPassage>& passages, const std::vector<Can
   const double lead = in_context.front() - in_context[std::min<size_t>(kLeadRank, in_context.size()) - 1];
   const double logit = kConfidenceWeights.bias +
                        kConfidenceWeights.agreement * (best_of_long > 0 ? best_of_long : best_of_all) +
-                       kConfidenceWeights.lead * lead;
+                       kConfidenceWeights.lead * lead + (missing ? kConfidenceWeights.missing : 0);
   return static_cast<float>(1 / (1 + std::exp(-logit)));
 }
 
@@ -267,20 +287,18 @@ StatusOr<SpanChoice> ChooseSpans(std::string_view question, const std::vector<Sp
                                  const SpanChoiceOptions& options, LikelihoodScorer& scorer) {
   CLOISTER_RETURN_IF_ERROR(CheckCall(passages, options));
   SpanChoice choice;
-  std::vector<Candidate> candidates = RankCandidates(passages);
+  const ExpectedAnswer expected = ExpectedAnswerOf(question);
+  std::vector<Candidate> candidates = RankCandidates(passages, expected);
   if (candidates.empty()) return choice;
   const uint32_t scored_max =
       options.candidates_scored > 0 ? options.candidates_scored : kSpanCandidatesDefault;
   CLOISTER_RETURN_IF_ERROR(Rescore(question, passages, scored_max, scorer, candidates, choice));
-  choice.confidence = Confidence(passages, candidates);
+  const Selection selection =
+      SelectQuotes(passages, candidates, options.words_max > 0 ? options.words_max : kSpanWordsDefault);
+  choice.confidence =
+      Confidence(passages, candidates, expected != ExpectedAnswer::kAny && !selection.holds_expected());
   choice.band = BandOf(choice.confidence, options);
-  if (choice.band == AnswerBand::kRefusal) return choice;
-  Selection selection(passages, options.words_max > 0 ? options.words_max : kSpanWordsDefault);
-  for (const Candidate& candidate : candidates) {
-    if (selection.full() || candidate.score < candidates.front().score - kQuoteMargin) break;
-    selection.Offer(candidate);
-  }
-  choice.quotes = selection.Spans();
+  if (choice.band != AnswerBand::kRefusal) choice.quotes = selection.Spans();
   return choice;
 }
 

@@ -94,7 +94,7 @@ class RecordingScorer final : public LikelihoodScorer {
 class SpanChoiceTest : public ::testing::Test {
  protected:
   StatusOr<SpanChoice> Choose(const std::vector<SpanPassage>& passages, SpanChoiceOptions options = {}) {
-    return ChooseSpans("How long is leave?", passages, options, scorer_);
+    return ChooseSpans(question_, passages, options, scorer_);
   }
   // With every choice shown, whatever its confidence.
   SpanChoice ChooseShown(const std::vector<SpanPassage>& passages, SpanChoiceOptions options = {}) {
@@ -103,6 +103,7 @@ class SpanChoiceTest : public ::testing::Test {
     EXPECT_TRUE(choice.ok()) << choice.status();
     return choice.ok() ? *choice : SpanChoice();
   }
+  std::string question_ = "Who grants leave?";
   RecordingScorer scorer_;
 };
 
@@ -271,6 +272,24 @@ TEST_F(SpanChoiceTest, ConfidenceRisesWithAgreementAndSetsTheBand) {
     band = choice->band;
   }
   EXPECT_EQ(band, AnswerBand::kAnswer);
+}
+
+TEST_F(SpanChoiceTest, PrefersWhatHoldsATimeWhenATimeIsAskedFor) {
+  const std::vector<SpanPassage> passages = {
+      MakePassage("a", {{"Leave is granted by the head of the ward.", 0.8f}, {"It lasts thirty days and no longer than that.", 0.78f}})};
+  EXPECT_EQ(ChooseShown(passages, {.words_max = 9}).quotes[0].sentences, (std::vector<uint32_t>{0}));
+  question_ = "How long is leave?";
+  EXPECT_EQ(ChooseShown(passages, {.words_max = 9}).quotes[0].sentences, (std::vector<uint32_t>{1}));
+}
+
+TEST_F(SpanChoiceTest, IsLessSureWhenNoQuoteHoldsWhatIsAskedFor) {
+  const std::vector<SpanPassage> with = {MakePassage("a", {{"It lasts thirty days and no longer than that.", 0.8f}})};
+  const std::vector<SpanPassage> without = {MakePassage("a", {{"It lasts as the head of the ward decides.", 0.8f}})};
+  const float any_with = ChooseShown(with).confidence;
+  EXPECT_EQ(any_with, ChooseShown(without).confidence);
+  question_ = "How long is leave?";
+  EXPECT_EQ(ChooseShown(with).confidence, any_with);
+  EXPECT_LT(ChooseShown(without).confidence, any_with);
 }
 
 TEST_F(SpanChoiceTest, APolicyMaySetTheThresholds) {

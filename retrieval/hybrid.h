@@ -13,11 +13,12 @@
 
 namespace cloister::retrieval {
 
-constexpr double kLexicalWeight = 0.4;
+// Chosen on two sets at once; docs/benchmarks.md has what other values gave.
+constexpr double kLexicalWeight = 0.3;
 constexpr size_t kCandidatesPerSide = 1'000;
-// The place in each side that is scaled to 0. Scaling over all candidates lets the worst of them, and so the size of the
-// corpus, decide how much the sides weigh among the best.
-constexpr size_t kScaleDepth = 100;
+// The place in each side that is scaled to 0. A fixed one: scaling over all chunks lets the worst of them, and so the
+// size of the corpus, decide how much the sides weigh among the best.
+constexpr size_t kScaleDepth = 1'000;
 
 struct FusedHit {
   uint32_t chunk = 0;  // Ordinal.
