@@ -8,6 +8,7 @@
 
 #include "common/bytes.h"
 #include "common/file.h"
+#include "services/cli/audit_text.h"
 #include "services/cli/commands.h"
 #include "services/cli/gateway_client.h"
 #include "services/cli/terminal_text.h"
@@ -31,12 +32,6 @@ struct AuditFlags {
   bool json = false;
 };
 
-// "ask.outcome  {"actor":…}": what differs from entry to entry, without what every entry has.
-std::string Summary(json entry) {
-  for (const char* common : {"v", "tenant", "event", "time", "mono", "boot", "seq"}) entry.erase(common);
-  return Printable(entry.dump(-1, ' ', false, json::error_handler_t::replace));
-}
-
 int RunShow(CliContext& context, const AuditFlags& flags, GatewayClient& client) {
   const std::string query = flags.index.has_value() ? "first=" + std::to_string(*flags.index) + "&count=1"
                                                     : "last=" + std::to_string(flags.last);
@@ -49,14 +44,12 @@ int RunShow(CliContext& context, const AuditFlags& flags, GatewayClient& client)
       context.out() << entry.dump() << "\n";
       continue;
     }
-    const json& envelope = entry.at("entry");
-    if (flags.index.has_value()) {
-      context.out() << envelope.dump(2) << "\n";
-      continue;
-    }
-    context.out() << entry.value("index", json()).dump() << "  " << envelope.value("time", "").substr(0, 19) << "Z  "
-                  << envelope.value("event", "") << "\n"
-                  << Wrap(Summary(envelope), TerminalWidth(), "      ");
+    const uint64_t index = entry.value("index", uint64_t{0});
+    const json envelope = entry.value("entry", json::object());
+    context.out() << (flags.index.has_value() ? EntryText(index, envelope) : EntryBrief(index, envelope, TerminalWidth()));
+  }
+  if (!flags.json && flags.index.has_value()) {
+    context.out() << "\nThe record whole: cloister audit show " << *flags.index << " --json\n";
   }
   context.out() << std::flush;
   return kExitOk;
@@ -243,7 +236,7 @@ void AddAuditCommands(CLI::App& app, CliContext& context) {
   auto show_flags = std::make_shared<AuditFlags>();
   CLI::App* show = AddAction(*audit, context, "show", "Show an entry, or the last ones; reading is itself recorded",
                              show_flags, RunShow);
-  auto* index = show->add_option("index", show_flags->index, "entry to show whole");
+  auto* index = show->add_option("index", show_flags->index, "entry to show");
   show->add_option("--last", show_flags->last, "how many entries from the end, at most 1000")
       ->check(CLI::Range(1, 1000))
       ->excludes(index)

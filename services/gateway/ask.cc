@@ -57,7 +57,8 @@ std::string_view ModeName(v1::SearchMode mode) {
 
 double RoundedConfidence(float confidence) {
   const double clamped = std::isfinite(confidence) ? std::clamp<double>(confidence, 0, 1) : 0;
-  return std::round(clamped / kConfidenceStep) * kConfidenceStep;
+  // The division keeps the number short in JSON: 0.85 and not 0.8500000000000001.
+  return std::round(clamped / kConfidenceStep) / std::round(1 / kConfidenceStep);
 }
 
 AnswerBand BandOf(v1::Band band) {

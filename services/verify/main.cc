@@ -22,7 +22,7 @@ constexpr size_t kKeyBytesMax = 4096;
 
 struct Flags {
   std::string folder, receipt, entry, key;
-  bool json = false;
+  bool json = false, show_entry = false;
 };
 
 int Usage(const std::string& message) {
@@ -56,7 +56,7 @@ int CheckReceipt(const Flags& flags, const audit::NoteVerifier& verifier) {
                                                       ? audit::VerifyReceipt(*receipt, entry, verifier)
                                                       : StatusOr<audit::VerifiedReceipt>(receipt.status());
   if (result.status().code() == StatusCode::kInvalidArgument) return Usage(MessageOf(result.status()));
-  Print(flags.json ? ReceiptJson(result) : ReceiptText(result));
+  Print(flags.json ? ReceiptJson(result) : ReceiptText(result, flags.show_entry));
   return result.ok() ? kExitVerified : kExitNotVerified;
 }
 
@@ -82,6 +82,7 @@ int main(int argc, char** argv) {
   app.add_option("--key", flags.key,
                  "file with the verifier key (NAME+KEYID+BASE64), from a source you trust")
       ->required();
+  app.add_flag("--show-entry", flags.show_entry, "print the entry of a receipt that holds");
   app.add_flag("--json", flags.json, "print JSON");
   app.footer(
       "Proven by success: the given key signed a log of this size; every entry in the folder (or the one of\n"

@@ -76,7 +76,7 @@ std::string FolderJson(const audit::FolderReport& report) {
   return Dump(out);
 }
 
-std::string ReceiptText(const StatusOr<audit::VerifiedReceipt>& result) {
+std::string ReceiptText(const StatusOr<audit::VerifiedReceipt>& result, bool with_entry) {
   if (!result.ok()) return "NOT VERIFIED: " + MessageOf(result.status()) + ".\n";
   std::string out = "log         " + result->checkpoint.origin + "\n";
   out += "checkpoint  " + Entries(result->checkpoint.size) + ", signed by the given key\n";
@@ -84,8 +84,9 @@ std::string ReceiptText(const StatusOr<audit::VerifiedReceipt>& result) {
   if (const auto envelope = audit::ParseEnvelope(result->entry); envelope.ok()) {
     out += "event       " + envelope->event + " at " + envelope->time + " (as recorded)\n";
   }
-  return out + "\n" + result->entry +
-         "\n\nVERIFIED: the signed log holds exactly this entry at this index.\n\n" + WhatIsNotProven();
+  const std::string entry = with_entry ? result->entry : std::to_string(result->entry.size()) + " bytes; --show-entry prints them";
+  out += (with_entry ? "\n" : "content     ") + entry + "\n";
+  return out + "\nVERIFIED: the signed log holds exactly this entry at this index.\n\n" + WhatIsNotProven();
 }
 
 std::string ReceiptJson(const StatusOr<audit::VerifiedReceipt>& result) {

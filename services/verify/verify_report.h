@@ -16,8 +16,8 @@ std::string WhatIsNotProven();
 std::string FolderText(const audit::FolderReport& report);
 std::string FolderJson(const audit::FolderReport& report);
 
-// `result` is what VerifyReceipt returned.
-std::string ReceiptText(const StatusOr<audit::VerifiedReceipt>& result);
+// `result` is what VerifyReceipt returned. The entry itself is printed only when asked for: one may have 64 KiB.
+std::string ReceiptText(const StatusOr<audit::VerifiedReceipt>& result, bool with_entry);
 std::string ReceiptJson(const StatusOr<audit::VerifiedReceipt>& result);
 
 }  // namespace cloister::services

@@ -97,7 +97,8 @@ TEST_F(VerifyTest, AnAlteredEntryIsNamed) {
 TEST_F(VerifyTest, AReceiptVerifiesWithTheEntryItCarriesOrTheOneGiven) {
   const Output carried = RunVerify("--receipt " + Path("receipt") + key_);
   EXPECT_EQ(carried.status, 0) << carried.text;
-  EXPECT_THAT(carried.text, HasSubstr(entry_));
+  EXPECT_THAT(carried.text, HasSubstr(std::to_string(entry_.size()) + " bytes; --show-entry prints them"));
+  EXPECT_THAT(RunVerify("--show-entry --receipt " + Path("receipt") + key_).text, HasSubstr(entry_));
   EXPECT_EQ(RunVerify("--receipt " + Path("bare") + " --entry " + Path("entry") + key_).status, 0);
   const auto json = nlohmann::json::parse(RunVerify("--json --receipt " + Path("receipt") + key_).text);
   EXPECT_EQ(json["index"], 123);
