@@ -79,7 +79,7 @@ StatusOr<json> AddUser(GatewayClient& client, const UserFlags& flags) {
   if (flags.password || !flags.password_file.empty()) {
     StatusOr<crypto::Secret> password = flags.password_file.empty()
                                             ? AskPassphrase("New password of " + flags.name + ": ", true)
-                                            : ReadPassphraseFile(flags.password_file);
+                                            : ReadSecretFile(flags.password_file, kPassword);
     CLOISTER_RETURN_IF_ERROR(password.status());
     body["password"] = password->view();
   }

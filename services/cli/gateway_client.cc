@@ -260,7 +260,7 @@ StatusOr<GatewayClient> MakeClient(const CliContext& context, const CredentialFl
   if (!flags.user.empty()) {
     StatusOr<crypto::Secret> password = flags.password_file.empty()
                                             ? AskPassphrase("Password of " + flags.user + ": ", false)
-                                            : ReadPassphraseFile(flags.password_file);
+                                            : ReadSecretFile(flags.password_file, kPassword);
     CLOISTER_RETURN_IF_ERROR(password.status());
     client.SetPassword(flags.user, password->view());
     return client;
@@ -269,7 +269,7 @@ StatusOr<GatewayClient> MakeClient(const CliContext& context, const CredentialFl
   const char* set = std::getenv("CLOISTER_API_KEY_FILE");
   if (key_file.empty() && set != nullptr) key_file = set;
   if (!key_file.empty()) {
-    CLOISTER_ASSIGN_OR_RETURN(const crypto::Secret key, ReadPassphraseFile(key_file));
+    CLOISTER_ASSIGN_OR_RETURN(const crypto::Secret key, ReadSecretFile(key_file, kApiKey));
     client.SetBearer(key.view());
   } else if (person) {
     return InvalidArgument(

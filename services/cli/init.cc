@@ -49,7 +49,7 @@ Status CheckDirectory(const std::filesystem::path& data) {
 StatusOr<crypto::Secret> NewPassphrase(const InitFlags& flags) {
   StatusOr<crypto::Secret> out = flags.passphrase_file.empty()
                                      ? AskPassphrase("A passphrase for this appliance", true)
-                                     : ReadPassphraseFile(flags.passphrase_file);
+                                     : ReadSecretFile(flags.passphrase_file, kPassphrase);
   if (out.ok() && out->size() < crypto::kPassphraseBytesMin) {
     return InvalidArgument("a passphrase needs at least " + std::to_string(crypto::kPassphraseBytesMin) +
                            " characters; five random words are better");

@@ -16,19 +16,23 @@
 namespace cloister::services {
 namespace {
 
+Status TooLong(std::string_view what) {
+  return InvalidArgument("the " + std::string(what) + " is longer than " + std::to_string(crypto::kPassphraseBytesMax) +
+                         " bytes");
+}
+
 // Takes the line end off, wipes `bytes`, and checks what is left.
-StatusOr<crypto::Secret> TakeLine(std::string& bytes) {
+StatusOr<crypto::Secret> TakeLine(std::string_view what, std::string& bytes) {
   std::string_view line = bytes;
   if (line.ends_with('\n')) line.remove_suffix(1);
   if (line.ends_with('\r')) line.remove_suffix(1);
   Status problem;
   if (line.empty()) {
-    problem = InvalidArgument("the passphrase is empty");
+    problem = InvalidArgument("the " + std::string(what) + " is empty");
   } else if (line.size() > crypto::kPassphraseBytesMax) {
-    problem = InvalidArgument("the passphrase is longer than " + std::to_string(crypto::kPassphraseBytesMax) +
-                              " bytes");
+    problem = TooLong(what);
   } else if (line.find('\n') != std::string_view::npos) {
-    problem = InvalidArgument("the passphrase has more than one line");
+    problem = InvalidArgument("the " + std::string(what) + " has more than one line");
   }
   crypto::Secret out(problem.ok() ? line : std::string_view());
   crypto::Wipe(bytes.data(), bytes.size());
@@ -70,27 +74,24 @@ StatusOr<crypto::Secret> AskOnce(int terminal, std::string_view prompt) {
     line.push_back(c);
   }
   (void)WriteAll(terminal, "\n");
-  return TakeLine(line);
+  return TakeLine(kPassphrase, line);
 }
 
 }  // namespace
 
-StatusOr<crypto::Secret> ReadPassphraseFile(const std::filesystem::path& file) {
+StatusOr<crypto::Secret> ReadSecretFile(const std::filesystem::path& file, std::string_view what) {
+  const std::string name = std::string(what) + " file";
   FileDescriptor fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat info;
-  if (!fd.valid() || ::fstat(fd.get(), &info) != 0) return ErrnoStatus(errno, "passphrase file");
+  if (!fd.valid() || ::fstat(fd.get(), &info) != 0) return ErrnoStatus(errno, name);
   if (S_ISREG(info.st_mode) && (info.st_mode & 077) != 0) {
-    return FailedPrecondition("others may read the passphrase file; run: chmod 600 '" + file.string() + "'");
+    return FailedPrecondition("others may read the " + name + "; run: chmod 600 '" + file.string() + "'");
   }
   if (!S_ISREG(info.st_mode)) ::fcntl(fd.get(), F_SETFL, 0);  // A pipe, say: wait for its writer.
   StatusOr<std::string> bytes = ReadAll(fd.get(), crypto::kPassphraseBytesMax + 2);
-  if (!bytes.ok()) {
-    if (bytes.status().code() != StatusCode::kResourceExhausted)
-      return Annotate(bytes.status(), "passphrase file");
-    return InvalidArgument("the passphrase is longer than " + std::to_string(crypto::kPassphraseBytesMax) +
-                           " bytes");
-  }
-  return TakeLine(*bytes);
+  if (bytes.status().code() == StatusCode::kResourceExhausted) return TooLong(what);
+  if (!bytes.ok()) return Annotate(bytes.status(), name);
+  return TakeLine(what, *bytes);
 }
 
 StatusOr<crypto::Secret> AskPassphrase(std::string_view prompt, bool confirm) {

@@ -21,7 +21,7 @@ class PassphraseFileTest : public ::testing::Test {
   StatusOr<crypto::Secret> Read(const std::string& content, mode_t mode = 0600) {
     std::ofstream(path_, std::ios::binary) << content;
     EXPECT_EQ(::chmod(path_.c_str(), mode), 0);
-    return ReadPassphraseFile(path_);
+    return ReadSecretFile(path_, kPassphrase);
   }
   TestDirectory directory_;
   std::filesystem::path path_ = directory_.path() / "pass";
@@ -55,8 +55,15 @@ TEST_F(PassphraseFileTest, RefusesEmptyLongAndSeveralLines) {
   EXPECT_EQ(Read(std::string(100'000, 'x')).status().code(), StatusCode::kInvalidArgument);
 }
 
+TEST_F(PassphraseFileTest, SaysWhatKindOfFileItWas) {
+  Read("key", 0644);
+  EXPECT_NE(MessageOf(ReadSecretFile(path_, kApiKey).status()).find("others may read the API key file"), std::string::npos);
+  Read("");
+  EXPECT_EQ(MessageOf(ReadSecretFile(path_, kPassword).status()), "the password is empty");
+}
+
 TEST_F(PassphraseFileTest, ReportsAMissingFile) {
-  EXPECT_EQ(ReadPassphraseFile(path_).status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(ReadSecretFile(path_, kPassphrase).status().code(), StatusCode::kNotFound);
 }
 
 // Runs AskPassphrase in a process with a terminal of its own and types `lines` at its prompts.

@@ -95,7 +95,7 @@ StatusOr<Passphrase> GetPassphrase(const UpFlags& flags, const std::filesystem::
     CLOISTER_ASSIGN_OR_RETURN(out.secret, AskPassphrase("Passphrase of this appliance", false));
     return out;
   }
-  CLOISTER_ASSIGN_OR_RETURN(out.secret, ReadPassphraseFile(flags.passphrase_file));
+  CLOISTER_ASSIGN_OR_RETURN(out.secret, ReadSecretFile(flags.passphrase_file, kPassphrase));
   CLOISTER_ASSIGN_OR_RETURN(out.source, SourceOfFile(flags.passphrase_file, data));
   return out;
 }
