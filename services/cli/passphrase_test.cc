@@ -56,9 +56,9 @@ TEST_F(PassphraseFileTest, RefusesEmptyLongAndSeveralLines) {
 }
 
 TEST_F(PassphraseFileTest, SaysWhatKindOfFileItWas) {
-  Read("key", 0644);
+  EXPECT_FALSE(Read("key", 0644).ok());
   EXPECT_NE(MessageOf(ReadSecretFile(path_, kApiKey).status()).find("others may read the API key file"), std::string::npos);
-  Read("");
+  EXPECT_FALSE(Read("").ok());
   EXPECT_EQ(MessageOf(ReadSecretFile(path_, kPassword).status()), "the password is empty");
 }
 
