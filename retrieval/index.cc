@@ -129,8 +129,8 @@ StatusOr<std::vector<FusedHit>> Index::Search(const Question& question, const Ch
   const auto dense_of = [&](uint32_t chunk) {
     return dense_wanted ? dense_.Score(question.vector.data(), chunk) : 0.0f;
   };
-  const double weight = question.mode == SearchMode::kDense ? 0 : !dense_wanted ? 1 : kLexicalWeight;
-  return Fuse(lexical, dense, lexical_of, dense_of, weight, k);
+  const double bonus = question.mode == SearchMode::kDense ? 0 : kLexicalBonus;
+  return Fuse(lexical, dense, lexical_of, dense_of, bonus, k);
 }
 
 ChunkRef Index::Locate(uint32_t chunk) const {

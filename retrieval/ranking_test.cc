@@ -140,36 +140,40 @@ TEST(FaissIndexTest, RefusesOtherDimensions) {
   EXPECT_EQ(index.Search(vector, Everything(1), 1).status().code(), StatusCode::kInvalidArgument);
 }
 
-TEST(HybridTest, JoinsBothSidesWithExactScores) {
-  const std::vector<Scored> lexical = {{1, 4.0f}, {2, 2.0f}}, dense = {{3, 0.9f}, {1, 0.5f}};
+TEST(HybridTest, AddsTheWordsAgreementToTheMeanings) {
+  const std::vector<Scored> lexical = {{1, 4.0f}, {2, 2.0f}};
+  const std::vector<Scored> dense = {{3, 0.9f}, {1, 0.5f}};
   const auto hits = Fuse(
       lexical, dense, [](uint32_t chunk) { return chunk == 3 ? 1.0f : -1.0f; },
-      [](uint32_t chunk) { return chunk == 1 ? 0.5f : 0.1f; }, 0.4, 10);
+      [](uint32_t chunk) { return chunk == 1 ? 0.5f : 0.1f; }, 0.6, 10);
+  // Sums: chunk 1 0.5 + 0.6, chunk 3 0.9 + 0.15, chunk 2 0.1 + 0.3.
   ASSERT_EQ(hits.size(), 3u);
-  // Lexical 4, 2, 1 become 1, 1/3, 0; dense 0.5, 0.1, 0.9 become 0.5, 0, 1.
   EXPECT_EQ(hits[0].chunk, 1u);
-  EXPECT_NEAR(hits[0].score, 0.4 * 1 + 0.6 * 0.5, 1e-5);
+  EXPECT_EQ(hits[0].score, 1.0f);
   EXPECT_EQ(hits[1].chunk, 3u);
-  EXPECT_NEAR(hits[1].score, 0.6, 1e-5);
+  EXPECT_NEAR(hits[1].score, (1.05 - 0.4) / (1.1 - 0.4), 1e-5);
   EXPECT_EQ(hits[1].lexical, 1.0f);
-  EXPECT_NEAR(hits[2].score, 0.4 / 3, 1e-5);
+  EXPECT_EQ(hits[2].chunk, 2u);
+  EXPECT_EQ(hits[2].score, 0.0f);
 }
 
-TEST(HybridTest, TheScaleIsThatOfTheBest) {
-  std::vector<Scored> lexical, dense;
-  for (uint32_t i = 0; i < kScaleDepth; ++i) dense.push_back({i, 1.0f - 0.001f * static_cast<float>(i)});
-  lexical.push_back({1, 2.0f});
-  const auto score_of = [&](size_t tail) {
+TEST(HybridTest, CandidatesFarBelowChangeNoOrderAmongTheBest) {
+  const std::vector<Scored> lexical = {{1, 2.0f}};
+  std::vector<Scored> dense;
+  for (uint32_t i = 0; i < 100; ++i) dense.push_back({i, 1.0f - 0.01f * static_cast<float>(i)});
+  const auto order_with = [&](size_t tail) {
     auto longer = dense;
     for (uint32_t i = 0; i < tail; ++i) longer.push_back({1000 + i, -1.0f});
-    const auto hits = Fuse(
-        lexical, longer, [](uint32_t chunk) { return chunk == 1 ? 2.0f : 0.0f; },
-        [&](uint32_t chunk) { return dense[chunk].score; }, 0.4, 500);
-    for (size_t i = 1; i < hits.size(); ++i) EXPECT_LE(hits[i].score, hits[i - 1].score);
-    EXPECT_GE(hits.back().score, 0.0f);
-    return hits[1].score;
+    std::vector<uint32_t> chunks;
+    for (const FusedHit& hit : Fuse(
+             lexical, longer, [](uint32_t chunk) { return chunk == 1 ? 2.0f : 0.0f; },
+             [&](uint32_t chunk) { return dense[chunk].score; }, 0.05, 50)) {
+      chunks.push_back(hit.chunk);
+    }
+    return chunks;
   };
-  EXPECT_EQ(score_of(0), score_of(50));  // Candidates far below change nothing among the best.
+  EXPECT_EQ(order_with(0), order_with(50));
+  EXPECT_EQ(order_with(0)[0], 1u);  // 0.99 + 0.05 against 1.0.
 }
 
 TEST(HybridTest, KeepsTheBestAndHandlesSingleCandidates) {
@@ -177,7 +181,7 @@ TEST(HybridTest, KeepsTheBestAndHandlesSingleCandidates) {
   EXPECT_TRUE(Fuse({}, {}, none, none, 0.4, 10).empty());
   const auto one = Fuse({{7, 3.0f}}, {}, none, none, 0.4, 10);
   ASSERT_EQ(one.size(), 1u);
-  EXPECT_NEAR(one[0].score, 0.4, 1e-6);
+  EXPECT_EQ(one[0].score, 1.0f);
   EXPECT_EQ(Fuse({{1, 3.0f}, {2, 2.0f}, {3, 1.0f}}, {}, none, none, 1.0, 2).size(), 2u);
 }
 
