@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/server/rpc_server.h"
 
-#include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -19,6 +18,7 @@
 #include "common/file.h"
 #include "services/server/rpc_client.h"
 #include "services/server/test_authority.h"
+#include "services/server/test_raw_call.h"
 
 namespace cloister::services {
 namespace {
@@ -96,22 +96,7 @@ class RecordingKeys final : public v1::Keys::Service {
 
 grpc::Status Call(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
                   const std::string& request = "", bool wait_for_ready = true) {
-  grpc::GenericStub stub(channel);
-  grpc::ClientContext context;
-  SetDeadline(context, kCallTimeout);
-  context.set_wait_for_ready(wait_for_ready);
-  grpc::CompletionQueue queue;
-  const grpc::Slice slice(request);
-  const grpc::ByteBuffer in(&slice, 1);
-  grpc::ByteBuffer out;
-  grpc::Status status;
-  auto call = stub.PrepareUnaryCall(&context, method, in, &queue);
-  call->StartCall();
-  call->Finish(&out, &status, nullptr);
-  void* tag = nullptr;
-  bool ok = false;
-  EXPECT_TRUE(queue.Next(&tag, &ok));
-  return status;
+  return RawCall(channel, method, request, wait_for_ready, kCallTimeout);
 }
 
 class RpcServerTest : public ::testing::Test {

@@ -2,10 +2,10 @@
 #include "tests/access/interface.h"
 
 #include <google/protobuf/descriptor.pb.h>
-#include <grpcpp/generic/generic_stub.h>
 
 #include "common/file.h"
 #include "services/server/rpc_client.h"
+#include "services/server/test_raw_call.h"
 
 namespace cloister::services {
 namespace {
@@ -32,22 +32,7 @@ std::vector<std::string> DeclaredMethods(const std::filesystem::path& path) {
 }
 
 grpc::Status CallRaw(const std::shared_ptr<grpc::Channel>& channel, const std::string& method) {
-  grpc::GenericStub stub(channel);
-  grpc::ClientContext context;
-  SetDeadline(context, kCallTimeout);
-  context.set_wait_for_ready(false);
-  grpc::CompletionQueue queue;
-  const grpc::Slice slice("");
-  const grpc::ByteBuffer in(&slice, 1);
-  grpc::ByteBuffer out;
-  grpc::Status status;
-  auto call = stub.PrepareUnaryCall(&context, method, in, &queue);
-  call->StartCall();
-  call->Finish(&out, &status, nullptr);
-  void* tag = nullptr;
-  bool ok = false;
-  CLOISTER_CHECK(queue.Next(&tag, &ok));
-  return status;
+  return RawCall(channel, method, "", false, kCallTimeout);
 }
 
 bool WasRefused(const grpc::Status& status) {

@@ -48,20 +48,16 @@ class MainJob(unittest.TestCase):
         return rows
 
     def test_permitted_questions_are_answered_from_the_right_document(self):
-        """Refusing is always allowed to a small model, answering wrongly is judged in bench/quality; here at least four in
-        five must come out right, and two in three be shown as answers."""
-        rows = self.rows("answer")
-        right, shown, misses = 0, 0, []
+        rows, shown = self.rows("answer"), 0
         for row in rows:
-            answer = self.ask(row)
-            quoted = squeeze(" ".join(q["text"] for q in answer["quotes"]))
-            good = re.search(row["pattern"], quoted) and row["document"] in [q["source"] for q in answer["quotes"]]
-            right += bool(good)
-            shown += answer["band"] == "answer"
-            if not good:
-                misses.append((row["id"], answer["band"], answer["confidence"]))
-        print(f"main job: {right} of {len(rows)} right, {shown} shown as answers; not right: {misses}")
-        self.assertGreaterEqual(right, len(rows) * 4 // 5)
+            with self.subTest(row["id"]):
+                answer = self.ask(row)
+                self.assertIn(answer["band"], ("answer", "may_help"), answer)
+                quoted = " ".join(q["text"] for q in answer["quotes"])
+                self.assertRegex(squeeze(quoted), row["pattern"])
+                self.assertIn(row["document"], [q["source"] for q in answer["quotes"]])
+                shown += answer["band"] == "answer"
+        print(f"main job: {shown} of {len(rows)} shown as answers")
         self.assertGreaterEqual(shown, len(rows) * 2 // 3)
 
     def test_forbidden_documents_leave_no_trace(self):
