@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What kind of thing an English question asks for, and whether a sentence holds one: "how long" wants a time, "how many" an
-// amount. Does not look for the right one and does not understand the rest of the question. Numbers that only point
-// at other text ("Article 6", "paragraph (3)", "2." before an item) count as nothing. Pure and thread-safe.
+// What kind of thing an English question asks for, and whether a sentence holds one: "how long" wants a time,
+// "how many" an amount. Does not look for the right one and does not understand the rest of the question.
+// Numbers that only point at other text ("Article 6", "paragraph (3)", "2." before an item) count as nothing.
+// Pure and thread-safe.
 #pragma once
 
 #include <cstdint>

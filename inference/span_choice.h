@@ -3,9 +3,10 @@
 // composes text: a quote is a range of a passage, copied by the caller. Does not retrieve, release or load a
 // model.
 //
-// Sentences are ranked by their vectors' and words' agreement with the question, by their passage, and by whether they
-// hold a time or an amount when the question asks for one (expected_answer.h); the best of them are ranked again with the likelihood of the question after each. A calibrated logistic model
-// then says how probable it is that the quotes answer, and so which of three bands they are shown in. See
+// Sentences are ranked by their vectors' and words' agreement with the question, by their passage, and by
+// whether they hold a time or an amount when the question asks for one (expected_answer.h); the best of them
+// are ranked again with the likelihood of the question after each. A calibrated logistic model then says how
+// probable it is that the quotes answer, and so which of three bands they are shown in. See
 // span_calibration.h.
 #pragma once
 

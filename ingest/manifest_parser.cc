@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ingest/manifest_parser.h"
 
+#include <toml++/toml.h>
+
 #include <algorithm>
 #include <sstream>
 #include <vector>
-
-#include <toml++/toml.h>
 
 #include "common/config.h"
 #include "ingest/metadata.h"
@@ -48,7 +48,8 @@ StatusOr<Metadata> ReadEntry(const toml::table& table) {
     }
     std::vector<std::string> values;
     std::vector<Note> notes;
-    if (!ValuesOf(value, values)) return Wrong(value, key + " must be text" + (key == "subjects" ? " or a list of texts" : ""));
+    if (!ValuesOf(value, values))
+      return Wrong(value, key + " must be text" + (key == "subjects" ? " or a list of texts" : ""));
     SetMetadata(key, values, 0, metadata, notes);
     if (!notes.empty()) return Wrong(value, "the value of " + key + " is not valid");
   }
@@ -57,7 +58,8 @@ StatusOr<Metadata> ReadEntry(const toml::table& table) {
 
 StatusOr<Manifest::Entries> ReadEntries(const toml::table& root) {
   if (root.size() > kManifestEntriesMax) {
-    return InvalidArgument("there are more than " + std::to_string(kManifestEntriesMax) + " entries; divide the folder");
+    return InvalidArgument("there are more than " + std::to_string(kManifestEntriesMax) +
+                           " entries; divide the folder");
   }
   Manifest::Entries entries;
   for (const auto& [name, node] : root) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// manifest.toml to a manifest, in this process. Only for the sandboxed parse process and tests; everything else goes
-// through SandboxedParser::ParseManifest. Thread-safe.
+// manifest.toml to a manifest, in this process. Only for the sandboxed parse process and tests; everything
+// else goes through SandboxedParser::ParseManifest. Thread-safe.
 #pragma once
 
 #include <string_view>

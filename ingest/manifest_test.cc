@@ -9,7 +9,8 @@ namespace cloister::ingest {
 namespace {
 
 constexpr char kExample[] =
-    "[\"a/b.pdf\"]\ntitle = \"T\"\nsubjects = [\"p-1\", \"p-2\"]\neffective_from = 2026-01-31\n[other]\nowner = \"x\"\n";
+    "[\"a/b.pdf\"]\ntitle = \"T\"\nsubjects = [\"p-1\", \"p-2\"]\neffective_from = "
+    "2026-01-31\n[other]\nowner = \"x\"\n";
 
 TEST(ManifestTest, AppliesOverTheDocumentsOwn) {
   const ManifestResult result = ParseManifest(kExample);
@@ -35,7 +36,8 @@ TEST(ManifestTest, SaysWhatIsWrongAndWhere) {
   EXPECT_NE(problem("title = \"x\"\n").find("expected a table"), std::string::npos);
   EXPECT_NE(problem("[a]\ntitle = 5\n").find("must be text"), std::string::npos);
   EXPECT_NE(problem("[a\n").find("not valid TOML"), std::string::npos);
-  EXPECT_EQ(problem(("[\"" + std::string(kManifestSourceBytesMax + 1, 'x') + "\"]\n").c_str()), "line 1: the name of a file is too long");
+  EXPECT_EQ(problem(("[\"" + std::string(kManifestSourceBytesMax + 1, 'x') + "\"]\n").c_str()),
+            "line 1: the name of a file is too long");
 }
 
 TEST(ManifestTest, CrossesTheProcessBorderWhole) {
@@ -58,8 +60,11 @@ TEST(ManifestTest, RefusesWhatTheParseProcessCannotHaveMeant) {
   newer[4] = 2;
   EXPECT_EQ(DecodeManifestResult(newer).status().code(), StatusCode::kFailedPrecondition);
   // A terminal must not be steered from inside the sandbox.
-  EXPECT_EQ(DecodeManifestResult(EncodeManifestResult({"line 1: \x1b[2J", {}})).status().code(), StatusCode::kDataLoss);
-  EXPECT_EQ(DecodeManifestResult(EncodeManifestResult({std::string(kManifestProblemBytesMax + 1, 'x'), {}})).status().code(),
+  EXPECT_EQ(DecodeManifestResult(EncodeManifestResult({"line 1: \x1b[2J", {}})).status().code(),
+            StatusCode::kDataLoss);
+  EXPECT_EQ(DecodeManifestResult(EncodeManifestResult({std::string(kManifestProblemBytesMax + 1, 'x'), {}}))
+                .status()
+                .code(),
             StatusCode::kDataLoss);
   // Entries beside a problem, a date that is none, a source twice.
   ManifestResult both = ParseManifest(kExample);
@@ -67,7 +72,8 @@ TEST(ManifestTest, RefusesWhatTheParseProcessCannotHaveMeant) {
   EXPECT_EQ(DecodeManifestResult(EncodeManifestResult(both)).status().code(), StatusCode::kDataLoss);
   Metadata undated;
   undated.effective_to = "soon";
-  EXPECT_EQ(DecodeManifestResult(EncodeManifestResult({"", Manifest({{"a", undated}})})).status().code(), StatusCode::kDataLoss);
+  EXPECT_EQ(DecodeManifestResult(EncodeManifestResult({"", Manifest({{"a", undated}})})).status().code(),
+            StatusCode::kDataLoss);
   std::string twice = EncodeManifestResult({"", Manifest({{"a", {}}, {"b", {}}})});
   const size_t second = twice.rfind("b");
   ASSERT_NE(second, std::string::npos);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Metadata as bytes, for what crosses from the sandboxed parse process and for digests. Does not judge keys; see
-// metadata.h. Pure and thread-safe.
+// Metadata as bytes, for what crosses from the sandboxed parse process and for digests. Does not judge keys;
+// see metadata.h. Pure and thread-safe.
 #pragma once
 
 #include "common/bytes.h"

@@ -20,7 +20,8 @@ constexpr size_t kIdDigits = 32;
 constexpr size_t kNameColumn = 22;
 
 std::string TextOf(const json& scalar) {
-  return Printable(scalar.is_string() ? scalar.get<std::string>() : scalar.dump(-1, ' ', false, json::error_handler_t::replace));
+  return Printable(scalar.is_string() ? scalar.get<std::string>()
+                                      : scalar.dump(-1, ' ', false, json::error_handler_t::replace));
 }
 
 bool IsId(const json& value) {
@@ -30,7 +31,8 @@ bool IsId(const json& value) {
 
 // "12, of 8 documents"; short lists of plain values as they are.
 std::string ListText(const json& list) {
-  const bool plain = std::none_of(list.begin(), list.end(), [](const json& item) { return item.is_structured() || IsId(item); });
+  const bool plain = std::none_of(list.begin(), list.end(),
+                                  [](const json& item) { return item.is_structured() || IsId(item); });
   std::string text;
   if (plain && list.size() <= kListedMax) {
     for (const json& item : list) text += (text.empty() ? "" : ", ") + TextOf(item);
@@ -42,7 +44,8 @@ std::string ListText(const json& list) {
     if (item.is_object() && item.contains("document")) documents.insert(TextOf(item.at("document")));
   }
   if (documents.empty()) return text;
-  return text + ", of " + std::to_string(documents.size()) + (documents.size() == 1 ? " document" : " documents");
+  return text + ", of " + std::to_string(documents.size()) +
+         (documents.size() == 1 ? " document" : " documents");
 }
 
 std::string Words(std::string name) {
@@ -78,7 +81,9 @@ std::string Who(const json& envelope, bool whole) {
   const json who = envelope.value("who", json::object());
   if (!who.is_object()) return "";
   const std::string pseudonym = Member(who, "pseudonym");
-  const std::string name = pseudonym.empty() ? Member(who, "name") : whole ? pseudonym + " (a pseudonym)" : pseudonym.substr(0, kPseudonymShown);
+  const std::string name = pseudonym.empty() ? Member(who, "name")
+                           : whole           ? pseudonym + " (a pseudonym)"
+                                             : pseudonym.substr(0, kPseudonymShown);
   return Member(who, "kind") + (name.empty() ? "" : " " + name);
 }
 
@@ -90,7 +95,10 @@ size_t CountOf(const json& envelope, const char* name) {
 }  // namespace
 
 std::string EntryText(uint64_t index, const json& envelope) {
-  Facts facts = {{"entry", std::to_string(index)}, {"event", Member(envelope, "event")}, {"time", Time(envelope) + ", by this machine's clock"}, {"who", Who(envelope, true)}};
+  Facts facts = {{"entry", std::to_string(index)},
+                 {"event", Member(envelope, "event")},
+                 {"time", Time(envelope) + ", by this machine's clock"},
+                 {"who", Who(envelope, true)}};
   facts.emplace_back("data subjects", std::to_string(CountOf(envelope, "subjects")));
   facts.emplace_back("sealed sections", std::to_string(CountOf(envelope, "sections")));
   Collect(envelope.value("body", json::object()), "", true, facts);

@@ -21,7 +21,9 @@ json Release() {
           {"sections", json::array()},
           {"body",
            {{"ask", kId},
-            {"passages", json::array({{{"document", "a"}, {"chunk", "1"}}, {{"document", "a"}, {"chunk", "2"}}, {{"document", "b"}, {"chunk", "3"}}})},
+            {"passages", json::array({{{"document", "a"}, {"chunk", "1"}},
+                                      {{"document", "a"}, {"chunk", "2"}},
+                                      {{"document", "b"}, {"chunk", "3"}}})},
             {"place", {{"node_region", "local"}, {"zone", "ward"}}},
             {"roles", json::array()},
             {"withheld", 2}}}};

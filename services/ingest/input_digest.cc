@@ -7,7 +7,8 @@
 
 namespace cloister::services {
 
-std::string InputDigest(std::string_view original_sha256, const ingest::Metadata* manifest, const InputSettings& settings) {
+std::string InputDigest(std::string_view original_sha256, const ingest::Metadata* manifest,
+                        const InputSettings& settings) {
   ByteWriter out;
   out.String("cloister/ingest-input/1");
   out.U32(ingest::kParserRevision);

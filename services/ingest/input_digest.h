@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a document is made from, as one digest: when it is the same, making the document again would change nothing.
-// Does not read files. Pure and thread-safe.
+// What a document is made from, as one digest: when it is the same, making the document again would change
+// nothing. Does not read files. Pure and thread-safe.
 #pragma once
 
 #include <string>
@@ -19,8 +19,10 @@ struct InputSettings {
   bool sentence_vectors = true;
 };
 
-// 32 bytes over the file's digest, what the manifest says of it (null: nothing), the settings and the revision of the
-// parsers, so that a new release of those brings files in again although they have not changed.
-std::string InputDigest(std::string_view original_sha256, const ingest::Metadata* manifest, const InputSettings& settings);
+// 32 bytes over the file's digest, what the manifest says of it (null: nothing), the settings and the
+// revision of the parsers, so that a new release of those brings files in again although they have not
+// changed.
+std::string InputDigest(std::string_view original_sha256, const ingest::Metadata* manifest,
+                        const InputSettings& settings);
 
 }  // namespace cloister::services

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// For tests: a call by the name of its method and with bytes for messages, so that a test need not know the message's
-// type and can call methods that are not there.
+// For tests: a call by the name of its method and with bytes for messages, so that a test need not know the
+// message's type and can call methods that are not there.
 #pragma once
 
 #include <grpcpp/generic/generic_stub.h>
@@ -15,10 +15,11 @@
 
 namespace cloister::services {
 
-// Sends one message and takes the first that comes back, whether or not the method streams. Blocks up to `timeout`;
-// unless `wait_for_ready`, a connection that cannot be made fails at once.
+// Sends one message and takes the first that comes back, whether or not the method streams. Blocks up to
+// `timeout`; unless `wait_for_ready`, a connection that cannot be made fails at once.
 inline grpc::Status RawCall(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
-                            const std::string& request, bool wait_for_ready, std::chrono::milliseconds timeout) {
+                            const std::string& request, bool wait_for_ready,
+                            std::chrono::milliseconds timeout) {
   grpc::GenericStub stub(channel);
   grpc::ClientContext context;
   SetDeadline(context, timeout);
