@@ -21,7 +21,8 @@
 #include "retrieval/corpus.h"
 #include "retrieval/releaser.h"
 #include "retrieval/searcher.h"
-#include "storage/keyring.h"
+#include "keyring/keyring.h"
+#include "keyring/passphrase_anchor.h"
 #include "storage/memory_store.h"
 
 namespace cloister::retrieval {
@@ -65,11 +66,12 @@ class FakeRecorder final : public ReleaseRecorder {
 class TestCorpus {
  public:
   explicit TestCorpus(uint32_t segment_documents = 1'000'000) : segment_documents_(segment_documents) {
-    auto keyring = storage::Keyring::Create(directory_.path() / "keyring", "a passphrase for tests",
-                                            {.memory_kib = 64, .passes = 1, .lanes = 1}, clock);
+    auto keyring = keyring::Keyring::Create(
+        {.path = directory_.path() / "keyring"},
+        keyring::NewPassphraseAnchor("a passphrase for tests", {.memory_kib = 64, .passes = 1, .lanes = 1}), clock);
     EXPECT_TRUE(keyring.ok()) << MessageOf(keyring.status());
     keyring_ = *std::move(keyring);
-    keys = std::make_unique<storage::KeyringKeySource>(*keyring_, "retrieval");
+    keys = std::make_unique<keyring::KeyringKeySource>(*keyring_, "retrieval");
     store = std::make_unique<storage::MemoryStore>(ColumnFamilies(), crypto::RandomId<DatabaseId>());
     Reopen();
   }
@@ -151,7 +153,7 @@ class TestCorpus {
  private:
   const uint32_t segment_documents_;
   TestDirectory directory_;
-  std::unique_ptr<storage::Keyring> keyring_;
+  std::unique_ptr<keyring::Keyring> keyring_;
 };
 
 // A unit vector that depends on `seed` alone.

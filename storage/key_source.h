@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/id.h"
@@ -22,12 +24,29 @@ enum class KeyKind : uint8_t {
   kSigning = 5,   // An Ed25519 seed.
 };
 
+// "store", "document", "subject", "segment" and "signing".
+constexpr std::string_view NameOf(KeyKind kind) {
+  constexpr std::string_view kNames[] = {"unknown", "store", "document", "subject", "segment", "signing"};
+  const auto number = static_cast<size_t>(kind);
+  return kNames[number < std::size(kNames) ? number : 0];
+}
+
 struct DataKey {
   KeyId id;
   std::shared_ptr<const crypto::Secret> key;  // 32 bytes.
 };
 
-// Thread-safe. Implementations: Keyring (storage/keyring.h) and services/server/grpc_key_source.h; both pass
+// What is certain after keys were destroyed, for a receipt.
+struct Destruction {
+  uint64_t destroyed = 0;   // Of those asked for; others had gone before.
+  uint32_t epoch = 0;       // The epoch that holds now; every former epoch key is destroyed.
+  uint64_t generation = 0;  // Of the keyring.
+  std::string anchor;       // Where epoch keys live, in words.
+  bool for_good = false;    // No older copy of the keyring opens them, whatever else somebody has.
+  std::string escrow;       // What became of the escrowed keyring, in words.
+};
+
+// Thread-safe. Implementations: KeyringKeySource (keyring/keyring.h) and services/server/grpc_key_source.h; both pass
 // storage/key_source_contract.h.
 class KeySource {
  public:
@@ -40,8 +59,13 @@ class KeySource {
   // The caller's one key with this name and kind, made at the first call. Names are short constants of the
   // code such as "rows" or "assertion", never data.
   virtual StatusOr<DataKey> GetNamedKey(KeyKind kind, std::string_view name) = 0;
+  // Destroys the caller's keys; those that are not there are passed over, so that a repeated call finishes an
+  // interrupted one. At most kKeysPerDestructionMax. Errors: kInvalidArgument (too many), kPermissionDenied (another
+  // service's key; nothing has changed), kUnavailable (not finished; call again), kResourceExhausted (disk full).
+  virtual StatusOr<Destruction> DestroyKeys(const std::vector<KeyId>& ids) = 0;
 };
 
 constexpr uint32_t kKeysPerCallMax = 1024;
+constexpr uint32_t kKeysPerDestructionMax = 1'000'000;
 
 }  // namespace cloister::storage

@@ -126,4 +126,43 @@ TEST_P(KeySourceContract, ConcurrentCallersGetOneNamedKey) {
   }
 }
 
+TEST_P(KeySourceContract, DestroyedKeysAreGoneAndTheOthersStay) {
+  const auto keys = own().CreateKeys(KeyKind::kDocument, 5);
+  ASSERT_TRUE(keys.ok()) << keys.status();
+  const auto named = own().GetNamedKey(KeyKind::kStore, "rows");
+  const auto others = other().CreateKeys(KeyKind::kDocument, 1);
+  ASSERT_TRUE(named.ok() && others.ok());
+  const auto gone = own().DestroyKeys({(*keys)[1].id, (*keys)[3].id});
+  ASSERT_TRUE(gone.ok()) << gone.status();
+  EXPECT_EQ(gone->destroyed, 2u);
+  EXPECT_FALSE(gone->anchor.empty());
+  EXPECT_FALSE(gone->escrow.empty());
+  for (size_t i = 0; i < keys->size(); ++i) {
+    const auto again = own().GetKey((*keys)[i].id);
+    if (i == 1 || i == 3) {
+      EXPECT_EQ(again.status().code(), StatusCode::kNotFound);
+    } else {
+      ASSERT_TRUE(again.ok()) << again.status();
+      EXPECT_EQ(again->key->view(), (*keys)[i].key->view());
+    }
+  }
+  EXPECT_EQ(own().GetNamedKey(KeyKind::kStore, "rows")->key->view(), named->key->view());
+  EXPECT_EQ(other().GetKey(others->front().id)->key->view(), others->front().key->view());
+  // Again, as after a crash: nothing is left to do.
+  const auto again = own().DestroyKeys({(*keys)[1].id, (*keys)[3].id});
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->destroyed, 0u);
+  EXPECT_EQ(again->epoch, gone->epoch);
+}
+
+TEST_P(KeySourceContract, KeysOfAnotherOwnerAreNotDestroyed) {
+  const auto mine = own().CreateKeys(KeyKind::kDocument, 1);
+  const auto theirs = other().CreateKeys(KeyKind::kDocument, 1);
+  ASSERT_TRUE(mine.ok() && theirs.ok());
+  EXPECT_EQ(own().DestroyKeys({mine->front().id, theirs->front().id}).status().code(),
+            StatusCode::kPermissionDenied);
+  EXPECT_TRUE(own().GetKey(mine->front().id).ok());
+  EXPECT_TRUE(other().GetKey(theirs->front().id).ok());
+}
+
 }  // namespace cloister::storage

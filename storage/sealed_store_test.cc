@@ -7,20 +7,13 @@
 #include <map>
 
 #include "crypto/random.h"
+#include "storage/memory_key_source.h"
 #include "storage/memory_store.h"
 #include "storage/sealed_record.h"
 
 namespace cloister::storage {
 namespace {
 
-// Keys in a map, so that a test can take one away.
-class MapKeySource final : public KeySource {
- public:
-  StatusOr<std::vector<DataKey>> CreateKeys(KeyKind, uint32_t count) override {
-    std::vector<DataKey> made;
-    for (uint32_t i = 0; i < count; ++i) {
-      const DataKey key{crypto::RandomId<KeyId>(),
-                        std::make_shared<const crypto::Secret>(crypto::RandomSecret(32))};
       keys_[key.id] = key;
       made.push_back(key);
     }
@@ -60,7 +53,7 @@ class SealedStoreTest : public testing::Test {
     ASSERT_TRUE(store_.Write(batch).ok());
   }
 
-  MapKeySource keys_;
+  MemoryKeySource keys_;
   const DatabaseId database_ = crypto::RandomId<DatabaseId>();
   MemoryStore store_{{"a", "b"}, database_};
   SealedStore sealed_{database_, keys_};
@@ -79,7 +72,7 @@ TEST_F(SealedStoreTest, AbsentRowsAreNotFound) {
 TEST_F(SealedStoreTest, ARowWhoseKeyIsGoneIsLostAndNotAbsent) {
   const DataKey key = NewKey();
   Put("row", key, "plaintext");
-  keys_.Destroy(key.id);
+  keys_.Lose(key.id);
   EXPECT_EQ(Get("row").status().code(), StatusCode::kDataLoss);
 }
 
@@ -140,11 +133,11 @@ TEST_F(SealedStoreTest, ScansInOrderAndFetchesAKeyOnceForNeighbours) {
     rows.emplace_back(key, value);
     return true;
   };
-  keys_.fetches = 0;
+  const uint64_t before = keys_.fetches();
   ASSERT_TRUE(sealed_.Scan(*store_.GetSnapshot(), "a", "p", collect).ok());
   EXPECT_EQ(rows, (std::vector<std::pair<std::string, std::string>>{
                       {"p1", "one"}, {"p2", "two"}, {"p3", "three"}}));
-  EXPECT_EQ(keys_.fetches, 2);
+  EXPECT_EQ(keys_.fetches() - before, 2u);
 }
 
 TEST_F(SealedStoreTest, ScanStopsWhenToldToWithoutAnError) {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What storage tests run in a process of its own: a writer to be killed, and a store on a disk that fills up.
 // RocksDB's threads do not survive a fork, so neither can happen inside the test.
-#include <fcntl.h>
-#include <sched.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -12,11 +10,10 @@
 #include <thread>
 #include <vector>
 
-#include "common/clock.h"
 #include "common/file.h"
-#include "storage/keyring.h"
 #include "storage/numbered_rows.h"
 #include "storage/rocksdb_store.h"
+#include "storage/small_disk.h"
 
 namespace cloister::storage {
 namespace {
@@ -53,29 +50,9 @@ int WriteUntilKilled(const std::filesystem::path& directory, uint64_t first) {
   return 0;
 }
 
-// Mounts a small file system of our own at `directory`, seen by this process alone.
-bool MountSmallDisk(const std::filesystem::path& directory) {
-  const unsigned user = ::getuid(), group = ::getgid();
-  if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) return false;
-  for (const auto& [file, text] : {std::pair("/proc/self/setgroups", std::string("deny")),
-                                   std::pair("/proc/self/uid_map", "0 " + std::to_string(user) + " 1"),
-                                   std::pair("/proc/self/gid_map", "0 " + std::to_string(group) + " 1")}) {
-    std::FILE* out = std::fopen(file, "w");
-    if (out == nullptr) return false;
-    std::fputs(text.c_str(), out);
-    std::fclose(out);
-  }
-  return ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-         ::mount("tmpfs", directory.c_str(), "tmpfs", 0, "size=24m") == 0;
-}
-
-// Fills the disk under a store and a keyring: a clear refusal, reads go on, and nothing acknowledged is lost.
+// Fills the disk under a store: a clear refusal, reads go on, and nothing acknowledged is lost.
 int FillDisk(const std::filesystem::path& directory) {
   if (!MountSmallDisk(directory)) return kSkipped;
-  const SystemClock clock;
-  auto keyring =
-      Keyring::Create(directory / "keyring", "correct horse battery", {.memory_kib = 64, .passes = 1}, clock);
-  if (!keyring.ok()) return Fail("keyring", keyring.status());
   const RocksDbStoreOptions options{.directory = directory / "db",
                                     .column_families = {std::string(kNumberedRows)},
                                     .write_buffer_bytes = 1024 * 1024};
@@ -98,17 +75,6 @@ int FillDisk(const std::filesystem::path& directory) {
     const auto first = (*store)->Get(kNumberedRows, NumberedKey(0, 0));
     if (!first.ok()) return Fail("reads stopped", first.status());
   }
-  // Some pages are left over; take them, so that the keyring finds no room either.
-  FileDescriptor rest(::open((directory / "rest").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-  for (const size_t bytes : {size_t{1} << 20, size_t{1} << 12, size_t{1}}) {
-    while (WriteAll(rest.get(), std::string(bytes, 'x')).ok()) {
-    }
-  }
-  rest.Reset();
-  const Status full = (*keyring)->CreateKeys("test", KeyKind::kDocument, 1024).status();
-  if (full.code() != StatusCode::kResourceExhausted) return Fail("keyring on a full disk", full);
-  if ((*keyring)->size() != 0 || (*keyring)->generation() != 1) return Fail("keyring changed on a full disk");
-  std::filesystem::remove(directory / "rest");
   // Room again: everything acknowledged is there.
   if (::mount("none", directory.c_str(), nullptr, MS_REMOUNT, "size=96m") != 0) return Fail("remount");
   auto store = RocksDbStore::Open(options);
@@ -117,7 +83,6 @@ int FillDisk(const std::filesystem::path& directory) {
     const auto row = (*store)->Get(kNumberedRows, NumberedKey(0, number));
     if (!row.ok() || !row->starts_with(NumberedValue(0, number))) return Fail("lost a row", row.status());
   }
-  if (!(*keyring)->CreateKeys("test", KeyKind::kDocument, 1).ok()) return Fail("keyring after the full disk");
   std::printf("%llu rows kept\n", static_cast<unsigned long long>(acknowledged));
   return acknowledged > 10 ? 0 : Fail("too few rows to mean anything");
 }

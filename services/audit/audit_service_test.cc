@@ -11,10 +11,10 @@
 #include "audit/receipt.h"
 #include "audit/verifier.h"
 #include "common/file.h"
-#include "services/audit/test_support.h"
 #include "services/server/rpc_client.h"
 #include "services/server/rpc_status.h"
 #include "services/server/test_authority.h"
+#include "storage/memory_key_source.h"
 #include "storage/memory_store.h"
 
 namespace cloister::services {
@@ -123,7 +123,7 @@ class AuditServiceTest : public ::testing::Test {
   TestAuthority authority_;
   const DatabaseId database_ = crypto::RandomId<DatabaseId>();
   storage::MemoryStore store_{AuditColumnFamilies(), database_};
-  MemoryKeySource keys_;
+  storage::MemoryKeySource keys_;
   FakeClock clock_{WallTime(std::chrono::seconds(1'800'000'000))};
   std::atomic<int> failures_{0}, fault_{0};
   std::unique_ptr<AuditService> service_;
@@ -308,7 +308,7 @@ TEST_F(AuditServiceTest, UnsealingNeedsAReasonAnEntryAndAPerson) {
 TEST_F(AuditServiceTest, ADestroyedKeyClosesSectionsAndLeavesProofs) {
   const auto index = Append("gateway", Ask("anna"));
   ASSERT_TRUE(Unseal(*index).ok());
-  keys_.DestroyAll();
+  keys_.LoseAll();
   Stop();
   Start();
   const auto closed = Unseal(*index);

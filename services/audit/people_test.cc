@@ -9,7 +9,7 @@
 
 #include "services/audit/audit_service.h"
 #include "services/audit/sections.h"
-#include "services/audit/test_support.h"
+#include "storage/memory_key_source.h"
 #include "storage/memory_store.h"
 
 namespace cloister::services {
@@ -22,7 +22,7 @@ class PeopleTest : public ::testing::Test {
  protected:
   DatabaseId database_ = crypto::RandomId<DatabaseId>();
   storage::MemoryStore store_{AuditColumnFamilies(), database_};
-  MemoryKeySource keys_;
+  storage::MemoryKeySource keys_;
 };
 
 TEST_F(PeopleTest, GivesEachTheirOwnAndKeepsIt) {
@@ -51,7 +51,7 @@ TEST_F(PeopleTest, AUserAndASubjectOfOneNameAreTwo) {
 TEST_F(PeopleTest, TheMappingDiesWithTheKey) {
   People people(store_, database_, keys_);
   const auto added = people.GetOrAdd({kAnna, kPatient});
-  keys_.Destroy((*added)[1].key_id);
+  keys_.Lose((*added)[1].key_id);
   People again(store_, database_, keys_);
   ASSERT_TRUE(again.Load().ok());
   EXPECT_EQ(again.size(), 1u);
@@ -157,7 +157,7 @@ TEST_F(SectionsTest, MayComeTwiceAsAfterACrash) {
 
 TEST_F(SectionsTest, StayClosedOnceTheKeyIsDestroyed) {
   const auto section = Stored("{\"a\":1}");
-  keys_.Destroy(Anna().key_id);
+  keys_.Lose(Anna().key_id);
   EXPECT_EQ(ErrorOf(section).code(), StatusCode::kNotFound);
 }
 

@@ -13,6 +13,8 @@
 #include "common/config.h"
 #include "common/file.h"
 #include "crypto/password.h"
+#include "keyring/keyring.h"
+#include "keyring/passphrase_anchor.h"
 #include "services/cli/commands.h"
 #include "services/cli/default_config.h"
 #include "services/cli/model_pin.h"
@@ -20,7 +22,6 @@
 #include "services/config_keys.h"
 #include "services/keys/keys_service.h"
 #include "services/keys/passphrase_source.h"
-#include "storage/keyring.h"
 
 namespace cloister::services {
 namespace {
@@ -87,8 +88,8 @@ struct NewAppliance {
   std::vector<std::string> not_protected;
 };
 
-Status Fill(const std::filesystem::path& data, storage::Keyring& keyring, const CheckedModels& models) {
-  storage::KeyringKeySource keys(keyring, "supervisor");
+Status Fill(const std::filesystem::path& data, keyring::Keyring& keyring, const CheckedModels& models) {
+  keyring::KeyringKeySource keys(keyring, "supervisor");
   CLOISTER_RETURN_IF_ERROR(PinModels(models, keys, data));
   return WriteConfigIfAbsent(data);
 }
@@ -105,8 +106,9 @@ StatusOr<NewAppliance> Make(const std::filesystem::path& data, const InitFlags& 
     out.not_protected = NotProtectedBy(source);
   }
   const SystemClock clock;
-  CLOISTER_ASSIGN_OR_RETURN(const auto keyring, storage::Keyring::Create(KeyringPath(data), passphrase.view(),
-                                                                         crypto::Argon2Cost{}, clock));
+  CLOISTER_ASSIGN_OR_RETURN(const auto keyring,
+                            keyring::Keyring::Create({.path = KeyringPath(data)},
+                                                     keyring::NewPassphraseAnchor(passphrase.view()), clock));
   const Status filled = Fill(data, *keyring, out.models);
   if (!filled.ok()) {
     // Nothing is sealed under it yet: leave nothing behind that a second attempt would trip over.

@@ -15,7 +15,8 @@
 #include "services/cli/commands.h"
 #include "services/keys/keys_service.h"
 #include "services/server/test_authority.h"
-#include "storage/keyring.h"
+#include "keyring/keyring.h"
+#include "keyring/passphrase_anchor.h"
 
 namespace cloister::services {
 namespace {
@@ -99,7 +100,8 @@ TEST_F(InitTest, MakesAPrivateApplianceAndSaysWhatToDoNext) {
 TEST_F(InitTest, ThePassphraseOpensTheKeyringAndItsKeySignedTheModels) {
   ASSERT_EQ(Init().exit, kExitOk);
   const SystemClock clock;
-  const auto keyring = storage::Keyring::Open(KeyringPath(data_), "correct horse battery", clock);
+  const auto keyring = keyring::Keyring::Open({.path = KeyringPath(data_)},
+                                               keyring::NewPassphraseAnchor("correct horse battery"), clock);
   ASSERT_TRUE(keyring.ok()) << keyring.status();
   const auto public_key = (*keyring)->PublicKeyOf("supervisor", "models");
   ASSERT_TRUE(public_key.ok()) << public_key.status();

@@ -20,7 +20,7 @@ class CredentialStoreTest : public ::testing::Test {
     return std::string((*credentials_->CreateKey("a.weber", "api")).token.view());
   }
   FakeClock clock_{WallTime(std::chrono::seconds(1'800'000'000))};
-  FakeKeySource keys_;
+  storage::MemoryKeySource keys_;
   storage::MemoryStore store_{{"users", "api_keys", "tls"}};
   storage::SealedStore sealed_{store_.database_id(), keys_};
   std::unique_ptr<CredentialStore> credentials_;
@@ -151,7 +151,7 @@ TEST_F(CredentialStoreTest, AnUnknownRowFormatIsRefused) {
 TEST_F(CredentialStoreTest, WithoutItsKeyNothingOpens) {
   NewToken();
   const auto row_key = *keys_.GetNamedKey(storage::KeyKind::kStore, "rows");
-  keys_.Forget();
+  keys_.LoseAll();
   EXPECT_EQ(CredentialStore::Open(store_, sealed_, row_key, clock_).status().code(), StatusCode::kDataLoss);
 }
 

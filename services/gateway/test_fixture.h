@@ -21,38 +21,10 @@
 #include "services/gateway/gateway.h"
 #include "services/gateway/json_body.h"
 #include "services/server/rpc_status.h"
+#include "storage/memory_key_source.h"
 #include "storage/memory_store.h"
 
 namespace cloister::services {
-
-// Keys in memory.
-class FakeKeySource final : public storage::KeySource {
- public:
-  StatusOr<std::vector<storage::DataKey>> CreateKeys(storage::KeyKind, uint32_t count) override {
-    std::vector<storage::DataKey> made;
-    for (uint32_t i = 0; i < count; ++i) made.push_back(Make());
-    return made;
-  }
-  StatusOr<storage::DataKey> GetKey(const KeyId& id) override {
-    const auto found = keys_.find(id);
-    if (found == keys_.end()) return NotFound("no such key");
-    return found->second;
-  }
-  StatusOr<storage::DataKey> GetNamedKey(storage::KeyKind, std::string_view name) override {
-    const auto found = named_.find(std::string(name));
-    return found != named_.end() ? found->second : named_[std::string(name)] = Make();
-  }
-  void Forget() { keys_.clear(); }
-
- private:
-  storage::DataKey Make() {
-    storage::DataKey key{crypto::RandomId<KeyId>(), std::make_shared<crypto::Secret>(crypto::RandomSecret(32))};
-    keys_[key.id] = key;
-    return key;
-  }
-  std::map<KeyId, storage::DataKey> keys_;
-  std::map<std::string, storage::DataKey> named_;
-};
 
 class FakeAudit final : public v1::Audit::Service {
  public:
@@ -399,7 +371,7 @@ class GatewayFixture : public ::testing::Test {
   FakeIngest ingest;
   std::unique_ptr<grpc::Server> server;
   std::unique_ptr<Peers> peers;
-  FakeKeySource key_source;
+  storage::MemoryKeySource key_source;
   storage::MemoryStore store{{"users", "api_keys", "tls"}};
   std::unique_ptr<storage::SealedStore> sealed;
   storage::DataKey row_key;

@@ -28,7 +28,7 @@ class TlsIdentityTest : public ::testing::Test {
   }
   std::filesystem::path directory_;
   FakeClock clock_{WallTime(std::chrono::seconds(1'800'000'000))};
-  FakeKeySource keys_;
+  storage::MemoryKeySource keys_;
   storage::MemoryStore store_{{"users", "api_keys", "tls"}};
   storage::SealedStore sealed_{store_.database_id(), keys_};
   TlsNames names_ = NamesForListener("127.0.0.1:8443");

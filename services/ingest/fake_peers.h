@@ -18,7 +18,7 @@
 #include "cloister/v1/retrieval.grpc.pb.h"
 #include "crypto/hash.h"
 #include "crypto/random.h"
-#include "storage/key_source.h"
+#include "storage/memory_key_source.h"
 
 namespace cloister::services {
 
@@ -131,22 +131,6 @@ struct FakePeers {
   FakeDirectory directory;
   FakeAudit audit;
   std::unique_ptr<grpc::Server> server;
-};
-
-// One key for everything.
-class OneKeySource final : public storage::KeySource {
- public:
-  OneKeySource() : key_{crypto::RandomId<KeyId>(), std::make_shared<const crypto::Secret>(crypto::RandomSecret(32))} {}
-  StatusOr<std::vector<storage::DataKey>> CreateKeys(storage::KeyKind, uint32_t count) override {
-    return std::vector<storage::DataKey>(count, key_);
-  }
-  StatusOr<storage::DataKey> GetKey(const KeyId& id) override {
-    return id == key_.id ? StatusOr<storage::DataKey>(key_) : NotFound("no such key");
-  }
-  StatusOr<storage::DataKey> GetNamedKey(storage::KeyKind, std::string_view) override { return key_; }
-
- private:
-  storage::DataKey key_;
 };
 
 }  // namespace cloister::services

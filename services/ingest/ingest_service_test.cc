@@ -86,7 +86,7 @@ class IngestServiceTest : public ::testing::Test {
   storage::TemporaryDirectory directory_;
   FakePeers fake_;
   IngestPeers peers_{fake_.Channel(), fake_.Channel(), fake_.Channel()};
-  OneKeySource keys_;
+  storage::MemoryKeySource keys_;
   storage::MemoryStore store_{{std::string(kJobsFamily)}};
   SystemClock clock_;
   IngestOptions options_;
@@ -506,7 +506,7 @@ TEST(IngestRulesTest, EveryMethodIsForGatewayAlone) {
 }
 
 TEST(JobStoreTest, KeepsJobsSealedAndSaysWhatIsWrongWithARow) {
-  OneKeySource keys;
+  storage::MemoryKeySource keys;
   storage::MemoryStore store({std::string(kJobsFamily)});
   auto jobs = JobStore::Open(store, store.database_id(), keys);
   ASSERT_TRUE(jobs.ok());
@@ -531,7 +531,7 @@ TEST(JobStoreTest, KeepsJobsSealedAndSaysWhatIsWrongWithARow) {
 }
 
 TEST(JobStoreTest, RefusesAnotherFormat) {
-  OneKeySource keys;
+  storage::MemoryKeySource keys;
   storage::MemoryStore store({std::string(kJobsFamily)});
   auto jobs = JobStore::Open(store, store.database_id(), keys);
   ASSERT_TRUE(jobs.ok());

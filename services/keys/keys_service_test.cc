@@ -8,6 +8,7 @@
 #include <string>
 
 #include "crypto/signer.h"
+#include "keyring/passphrase_anchor.h"
 #include "services/server/grpc_key_source.h"
 #include "services/server/rpc_client.h"
 #include "services/server/rpc_status.h"
@@ -25,7 +26,8 @@ constexpr const char* kPassphrase = "correct horse battery";
 class Appliance {
  public:
   explicit Appliance(PassphraseSource source = PassphraseSource::kTyped) {
-    keyring_ = *storage::Keyring::Create(directory_.path() / "keyring", kPassphrase, kCheap, clock_);
+    keyring_ = *keyring::Keyring::Create({.path = directory_.path() / "keyring"},
+                                          keyring::NewPassphraseAnchor(kPassphrase, kCheap), clock_);
     service_ = std::make_unique<KeysService>(*keyring_, source);
     RpcServerOptions options;
     options.socket = socket_;
@@ -37,14 +39,14 @@ class Appliance {
     return Connect(authority_.For(identity), "keys", socket_);
   }
   void StopServer() { server_.reset(); }
-  storage::Keyring& keyring() { return *keyring_; }
+  keyring::Keyring& keyring() { return *keyring_; }
 
  private:
   TestDirectory directory_;
   std::filesystem::path socket_ = directory_.path() / "run" / "keys.sock";
   TestAuthority authority_;
   SystemClock clock_;
-  std::unique_ptr<storage::Keyring> keyring_;
+  std::unique_ptr<keyring::Keyring> keyring_;
   std::unique_ptr<KeysService> service_;
   std::unique_ptr<RpcServer> server_;
 };
@@ -94,6 +96,9 @@ TEST(KeysServiceTest, EveryMethodRefusesEveryWrongCaller) {
       {"GetKeys", owners},
       {"GetNamedKey", owners},
       {"GetPublicKey", {"retrieval", "ingest", "audit", "embedding", "generation", "gateway"}},
+      {"DestroyKeys", {"audit", "retrieval"}},
+      {"RotateNamedKey", owners},
+      {"RotateEpoch", {"gateway"}},
       {"GetKeyringStatus", {"gateway", "supervisor"}},
   };
   for (const char* identity : {"gateway", "keys", "audit", "embedding", "retrieval", "generation", "ingest",
@@ -112,6 +117,10 @@ TEST(KeysServiceTest, EveryMethodRefusesEveryWrongCaller) {
     expect("GetNamedKey", Call(channel, &v1::Keys::Stub::GetNamedKey, v1::GetNamedKeyRequest(), keys));
     expect("GetPublicKey",
            Call(channel, &v1::Keys::Stub::GetPublicKey, v1::GetPublicKeyRequest(), public_key));
+    v1::KeyDestruction destruction;
+    expect("DestroyKeys", Call(channel, &v1::Keys::Stub::DestroyKeys, v1::DestroyKeysRequest(), destruction));
+    expect("RotateNamedKey", Call(channel, &v1::Keys::Stub::RotateNamedKey, v1::GetNamedKeyRequest(), keys));
+    expect("RotateEpoch", Call(channel, &v1::Keys::Stub::RotateEpoch, v1::RotateEpochRequest(), destruction));
     expect("GetKeyringStatus",
            Call(channel, &v1::Keys::Stub::GetKeyringStatus, v1::GetKeyringStatusRequest(), status));
   }
@@ -197,7 +206,10 @@ TEST(KeysServiceTest, StatusSaysWhatIsNotProtected) {
                     .ok());
     EXPECT_EQ(status.keys(), 2u);
     EXPECT_EQ(status.generation(), 2u);
-    EXPECT_EQ(status.format_version(), 1u);
+    EXPECT_EQ(status.format_version(), 2u);
+    EXPECT_EQ(status.epoch(), 1u);
+    EXPECT_EQ(status.keys_by_kind().at("store"), 2u);
+    EXPECT_FALSE(status.destroys_for_good());
     EXPECT_EQ(status.root_kind(), "passphrase");
     EXPECT_EQ(status.passphrase_file_on_same_disk(), source == PassphraseSource::kFileOnSameDisk);
     EXPECT_EQ(status.not_protected_size(), source == PassphraseSource::kFileOnSameDisk ? 1 : 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// cloister-keys: the only process that holds the root key, and only while it opens the keyring.
+// cloister-keys: the only process that holds root and epoch keys, in locked memory.
 #include <charconv>
 #include <memory>
 #include <string>
@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/file.h"
+#include "keyring/passphrase_anchor.h"
 #include "services/keys/keys_service.h"
 #include "services/server/service_main.h"
 
@@ -15,7 +16,7 @@ namespace {
 
 class KeysProcess final : public RunningService {
  public:
-  KeysProcess(std::unique_ptr<SystemClock> clock, std::unique_ptr<storage::Keyring> keyring,
+  KeysProcess(std::unique_ptr<SystemClock> clock, std::unique_ptr<keyring::Keyring> keyring,
               PassphraseSource source)
       : clock_(std::move(clock)), keyring_(std::move(keyring)), service_(*keyring_, source) {}
   std::vector<grpc::Service*> RpcServices() override { return {&service_}; }
@@ -23,7 +24,7 @@ class KeysProcess final : public RunningService {
 
  private:
   std::unique_ptr<SystemClock> clock_;
-  std::unique_ptr<storage::Keyring> keyring_;
+  std::unique_ptr<keyring::Keyring> keyring_;
   KeysService service_;
 };
 
@@ -59,8 +60,9 @@ int main(int argc, char** argv) {
     CLOISTER_ASSIGN_OR_RETURN(const PassphraseSource source, ParsePassphraseSource(source_name));
     CLOISTER_ASSIGN_OR_RETURN(const crypto::Secret passphrase, ReadPassphrase(passphrase_fd));
     auto clock = std::make_unique<SystemClock>();
-    CLOISTER_ASSIGN_OR_RETURN(auto keyring, storage::Keyring::Open(KeyringPath(context.data_directory()),
-                                                                   passphrase.view(), *clock));
+    CLOISTER_ASSIGN_OR_RETURN(auto keyring,
+                              keyring::Keyring::Open({.path = KeyringPath(context.data_directory())},
+                                                     keyring::NewPassphraseAnchor(passphrase.view()), *clock));
     return std::make_unique<KeysProcess>(std::move(clock), std::move(keyring), source);
   };
   return ServiceMain(argc, argv, definition);

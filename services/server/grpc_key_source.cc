@@ -20,6 +20,7 @@ using storage::DataKey;
 using storage::KeyKind;
 
 constexpr std::chrono::milliseconds kKeysTimeout{10'000};
+constexpr std::chrono::milliseconds kDestroyTimeout{60'000};  // Every key is wrapped anew.
 
 // The least recently used key goes first. Not thread-safe.
 class KeyCache {
@@ -37,6 +38,13 @@ class KeyCache {
     if (order_.size() <= kCachedKeysMax) return;
     places_.erase(order_.back().id);
     order_.pop_back();
+  }
+
+  void Erase(const KeyId& id) {
+    const auto found = places_.find(id);
+    if (found == places_.end()) return;
+    order_.erase(found->second);
+    places_.erase(found);
   }
 
  private:
@@ -115,7 +123,25 @@ class GrpcKeySource final : public storage::KeySource {
     return keys[0];
   }
 
+  StatusOr<storage::Destruction> DestroyKeys(const std::vector<KeyId>& ids) override {
+    grpc::ClientContext context;
+    SetDeadline(context, kDestroyTimeout);
+    v1::DestroyKeysRequest request;
+    for (const KeyId& id : ids) request.add_ids(std::string(id.bytes()));
+    // Even when the call fails: nobody may go on with a key that was given up.
+    Forget(ids);
+    v1::KeyDestruction response;
+    CLOISTER_RETURN_IF_ERROR(FromGrpc(stub_->DestroyKeys(&context, request, &response)));
+    return storage::Destruction{response.destroyed(), response.epoch(),    response.generation(),
+                                response.anchor(),    response.for_good(), response.escrow()};
+  }
+
  private:
+  void Forget(const std::vector<KeyId>& ids) {
+    std::lock_guard lock(mutex_);
+    for (const KeyId& id : ids) cache_.Erase(id);
+  }
+
   const std::unique_ptr<v1::Keys::Stub> stub_;
   std::mutex mutex_;
   KeyCache cache_;

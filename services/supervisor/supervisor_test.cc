@@ -19,7 +19,8 @@
 #include "services/server/rpc_client.h"
 #include "services/server/test_authority.h"
 #include "services/supervisor/status_file.h"
-#include "storage/keyring.h"
+#include "keyring/keyring.h"
+#include "keyring/passphrase_anchor.h"
 
 namespace cloister::services {
 namespace {
@@ -34,7 +35,9 @@ class SupervisorTest : public ::testing::Test {
   void SetUp() override {
     ASSERT_TRUE(MakePrivateDirectory(data_ / "keys").ok());
     const SystemClock clock;
-    ASSERT_TRUE(storage::Keyring::Create(KeyringPath(data_), kPassphrase, kCheap, clock).ok());
+    ASSERT_TRUE(keyring::Keyring::Create({.path = KeyringPath(data_)},
+                                         keyring::NewPassphraseAnchor(kPassphrase, kCheap), clock)
+                    .ok());
   }
 
   SupervisorOptions KeysOnly() {

@@ -15,6 +15,10 @@ const std::vector<AllowedCallers>& CallerTable() {
       {"keys", "Keys/GetKeys", {"audit", "gateway", "ingest", "retrieval", "supervisor"}},
       {"keys", "Keys/GetNamedKey", {"audit", "gateway", "ingest", "retrieval", "supervisor"}},
       {"keys", "Keys/GetPublicKey", {"audit", "embedding", "gateway", "generation", "ingest", "retrieval"}},
+      // Who owns what is erased destroys its keys; people rotate through gateway.
+      {"keys", "Keys/DestroyKeys", {"audit", "retrieval"}},
+      {"keys", "Keys/RotateNamedKey", {"audit", "gateway", "ingest", "retrieval", "supervisor"}},
+      {"keys", "Keys/RotateEpoch", {"gateway"}},
       {"keys", "Keys/GetKeyringStatus", {"gateway", "supervisor"}},
       // Everybody records what he does. People read the log through gateway alone.
       {"audit",

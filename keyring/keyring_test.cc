@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "storage/keyring.h"
+#include "keyring/keyring.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -12,12 +12,19 @@
 #include "common/file.h"
 #include "crypto/hash.h"
 #include "crypto/signer.h"
+#include "keyring/keyring_format.h"
+#include "keyring/passphrase_anchor.h"
 #include "storage/key_source_contract.h"
-#include "storage/keyring_format.h"
 #include "storage/temporary_directory.h"
 
-namespace cloister::storage {
+namespace cloister::keyring {
 namespace {
+
+using storage::DataKey;
+using storage::KeyKind;
+using storage::KeySource;
+using storage::KeySourceHarness;
+using storage::TemporaryDirectory;
 
 // Cheap on purpose: these tests are about meaning, not about strength.
 constexpr crypto::Argon2Cost kCheap{.memory_kib = 64, .passes = 1, .lanes = 1};
@@ -26,9 +33,12 @@ constexpr size_t kFileBytesMax = 16 * 1024 * 1024;
 
 class KeyringTest : public testing::Test {
  protected:
-  StatusOr<std::unique_ptr<Keyring>> Create() { return Keyring::Create(path_, kPassphrase, kCheap, clock_); }
+  StatusOr<std::unique_ptr<Keyring>> Create() { return CreateWith(kPassphrase); }
+  StatusOr<std::unique_ptr<Keyring>> CreateWith(std::string_view passphrase, crypto::Argon2Cost cost = kCheap) {
+    return Keyring::Create({.path = path_}, NewPassphraseAnchor(passphrase, cost), clock_);
+  }
   StatusOr<std::unique_ptr<Keyring>> Open(std::string_view passphrase = kPassphrase) {
-    return Keyring::Open(path_, passphrase, clock_);
+    return Keyring::Open({.path = path_}, NewPassphraseAnchor(passphrase), clock_);
   }
   std::string Bytes() const { return *ReadFile(path_, kFileBytesMax); }
   void Replace(std::string_view bytes) { ASSERT_TRUE(WriteFileAtomic(path_, bytes, 0600).ok()); }
@@ -110,13 +120,13 @@ TEST_F(KeyringTest, CreateRefusesAnExistingFile) {
 }
 
 TEST_F(KeyringTest, CreateRefusesWeakPassphrasesAndCostsOutOfBounds) {
-  EXPECT_EQ(Keyring::Create(path_, "elevenbytes", kCheap, clock_).status().code(),
+  EXPECT_EQ(CreateWith("elevenbytes").status().code(),
             StatusCode::kInvalidArgument);
-  EXPECT_EQ(Keyring::Create(path_, std::string(crypto::kPassphraseBytesMax + 1, 'p'), kCheap, clock_)
+  EXPECT_EQ(CreateWith(std::string(crypto::kPassphraseBytesMax + 1, 'p'))
                 .status()
                 .code(),
             StatusCode::kInvalidArgument);
-  EXPECT_EQ(Keyring::Create(path_, kPassphrase, {.memory_kib = 64, .passes = 0}, clock_).status().code(),
+  EXPECT_EQ(CreateWith(kPassphrase, {.memory_kib = 64, .passes = 0}).status().code(),
             StatusCode::kInvalidArgument);
   EXPECT_FALSE(std::filesystem::exists(path_));
 }
@@ -188,13 +198,13 @@ TEST_F(KeyringTest, ADoctoredFileDoesNotOpen) {
   }
   const std::string file = Bytes();
   for (size_t at = 0; at < file.size() - crypto::kSha256Bytes; ++at) {
-    const bool cost = at >= 32 && at < 44;
+    const bool cost = at >= 44 && at < 56;
     if (cost && at % 4 != 3) continue;  // Costs that are in bounds and large would take long.
     std::string doctored = file;
     doctored[at] = static_cast<char>(doctored[at] ^ 1);
     Replace(WithDigest(doctored));
     const StatusCode code = Open().status().code();
-    const bool root = at >= 32 && at < 108;
+    const bool root = at >= 44 && at < 120;
     const bool version = at >= 4 && at < 8;
     if (version) {
       EXPECT_EQ(code, StatusCode::kFailedPrecondition) << at;
@@ -208,7 +218,7 @@ TEST_F(KeyringTest, ADoctoredFileDoesNotOpen) {
 
 TEST_F(KeyringTest, DoctoredCostsAreRefusedBeforeTheyAreSpent) {
   { ASSERT_TRUE(Create().ok()); }
-  for (const size_t at : {32, 36, 40}) {  // Memory, passes, lanes.
+  for (const size_t at : {44, 48, 52}) {  // Memory, passes, lanes.
     std::string doctored = Bytes();
     doctored[at] = '\x7f';
     Replace(WithDigest(doctored));
@@ -219,7 +229,7 @@ TEST_F(KeyringTest, DoctoredCostsAreRefusedBeforeTheyAreSpent) {
   EXPECT_TRUE(Open().ok());
 }
 
-TEST_F(KeyringTest, NamesFormatsRootKindsAndFlagsItDoesNotKnow) {
+TEST_F(KeyringTest, NamesFormatsAnchorsAndFlagsItDoesNotKnow) {
   { ASSERT_TRUE(Create().ok()); }
   const std::string file = Bytes();
   const auto refusal = [&](size_t at, char value) {
@@ -230,8 +240,8 @@ TEST_F(KeyringTest, NamesFormatsRootKindsAndFlagsItDoesNotKnow) {
     EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
     return MessageOf(status);
   };
-  EXPECT_NE(refusal(4, 2).find("format 2,"), std::string::npos);
-  EXPECT_NE(refusal(5, 7).find("root kind 7,"), std::string::npos);
+  EXPECT_NE(refusal(4, 9).find("format 9,"), std::string::npos);
+  EXPECT_NE(refusal(5, 7).find("anchor 7,"), std::string::npos);
   EXPECT_NE(refusal(7, 1).find("flags 1,"), std::string::npos);
 }
 
@@ -259,7 +269,7 @@ TEST_F(KeyringTest, RefusesOwnersKindsAndNamesOutOfBounds) {
 
 TEST_F(KeyringTest, RefusesMoreKeysThanItsLimit) {
   { ASSERT_TRUE(Create().ok()); }
-  auto keyring = Keyring::Open(path_, kPassphrase, clock_, 10);
+  auto keyring = Keyring::Open({.path = path_, .keys_max = 10}, NewPassphraseAnchor(kPassphrase), clock_);
   ASSERT_TRUE(keyring.ok());
   EXPECT_EQ((*keyring)->CreateKeys("a", KeyKind::kDocument, 11).status().code(),
             StatusCode::kResourceExhausted);
@@ -282,7 +292,7 @@ TEST_F(KeyringTest, AFailedWriteLeavesMemoryAndFileAsTheyWere) {
   keyring->reset();
   std::filesystem::create_directory(inner);
   std::filesystem::rename(path_, inner / "keyring");
-  auto reopened = Keyring::Open(inner / "keyring", kPassphrase, clock_);
+  auto reopened = Keyring::Open({.path = inner / "keyring"}, NewPassphraseAnchor(kPassphrase), clock_);
   ASSERT_TRUE(reopened.ok());
   std::filesystem::rename(inner, moved);
   ASSERT_TRUE(WriteFileAtomic(inner, "in the way", 0600).ok());
@@ -336,15 +346,15 @@ TEST_F(KeyringTest, ConcurrentCallersEachGetTheirKeys) {
 }
 
 TEST(KeyringFormatTest, EntriesAreBoundToEveryField) {
-  const crypto::Secret epoch_key(32);
+  const crypto::Secret entries_key = EntriesKey(crypto::Secret(32));
   KeyringHeader header;
   header.epoch = 1;
   const KeyId id = *KeyId::FromBytes(std::string(16, 'i'));
   KeyringEntry entry{KeyKind::kDocument, 5, "retrieval", "name", ""};
-  entry.wrapped_key = WrapKey(epoch_key, header, id, entry, std::string(32, 'k'));
-  EXPECT_EQ(UnwrapKey(epoch_key, header, id, entry)->view(), std::string(32, 'k'));
+  entry.wrapped_key = WrapKey(entries_key, header, id, entry, std::string(32, 'k'));
+  EXPECT_EQ(UnwrapKey(entries_key, header, id, entry)->view(), std::string(32, 'k'));
   const auto refused = [&](const KeyringHeader& h, const KeyId& i, const KeyringEntry& e) {
-    return UnwrapKey(epoch_key, h, i, e).status().code() == StatusCode::kDataLoss;
+    return UnwrapKey(entries_key, h, i, e).status().code() == StatusCode::kDataLoss;
   };
   KeyringEntry other = entry;
   other.kind = KeyKind::kSubject;
@@ -380,7 +390,7 @@ TEST(KeyringFormatTest, TheDocumentsExampleOpensWithItsPassphrase) {
   const auto path = directory.path() / "keyring";
   ASSERT_TRUE(WriteFileAtomic(path, example.Hex("file"), 0600).ok());
   const SystemClock clock;
-  auto keyring = Keyring::Open(path, example.values.at("passphrase"), clock);
+  auto keyring = Keyring::Open({.path = path}, NewPassphraseAnchor(example.values.at("passphrase")), clock);
   ASSERT_TRUE(keyring.ok()) << keyring.status();
   EXPECT_EQ((*keyring)->size(), 2u);
   EXPECT_EQ(std::to_string((*keyring)->generation()), example.values.at("generation"));
@@ -398,13 +408,17 @@ TEST(KeyringFormatTest, TheDocumentsExampleIsReproduced) {
   const Example example;
   ASSERT_FALSE(example.values.empty());
   const std::string file = example.Hex("file");
-  KeyringHeader header = *ParseKeyringHeader(file);
+  const KeyringHeader header = *ParseKeyringHeader(file);
+  const PassphraseBlob blob = *ParsePassphraseBlob(header.location.blob);
   const crypto::Secret root_key =
-      *crypto::KeyFromPassphrase(example.values.at("passphrase"), header.root_salt, header.cost);
+      *crypto::KeyFromPassphrase(example.values.at("passphrase"), blob.root_salt, blob.cost);
   EXPECT_EQ(root_key.view(), example.Hex("root_key"));
   const crypto::Secret epoch_key{std::string_view(example.Hex("epoch_key"))};
-  EXPECT_EQ(RootCheck(root_key, header), header.root_check);
-  EXPECT_EQ(WrapEpochKey(root_key, header, epoch_key), header.wrapped_epoch_key);
+  EXPECT_EQ(RootCheck(root_key, blob.root_salt), blob.root_check);
+  EXPECT_EQ(WrapEpochKey(root_key, blob.epoch_salt, EpochContext(header.appliance, header.epoch), epoch_key),
+            blob.wrapped_epoch_key);
+  const crypto::Secret entries_key = EntriesKey(epoch_key);
+  EXPECT_EQ(entries_key.view(), example.Hex("entries_key"));
   KeyringTable table;
   for (const std::string n : {"1", "2"}) {
     const KeyId id = *KeyId::FromBytes(example.Hex("id_" + n));
@@ -413,19 +427,21 @@ TEST(KeyringFormatTest, TheDocumentsExampleIsReproduced) {
     entry.created_ns = std::stoll(example.values.at("created_ns_" + n));
     entry.owner = example.values.at("owner_" + n);
     entry.name = example.values.at("name_" + n) == "(none)" ? "" : example.values.at("name_" + n);
-    entry.wrapped_key = WrapKey(epoch_key, header, id, entry, example.Hex("key_" + n));
-    table.emplace(id, entry);
+    entry.wrapped_key = WrapKey(entries_key, header, id, entry, example.Hex("key_" + n));
+    table.entries.emplace(id, entry);
   }
+  table.recovery = RecoveryKey{example.Hex("recovery_set"), example.Hex("recovery_public_key"), 3, 5,
+                               std::stoll(example.values.at("recovery_created_ns"))};
   EXPECT_EQ(HexEncode(SealKeyring(epoch_key, header, table, {})), HexEncode(file));
   // Order in the file does not depend on which were there before.
-  KeyringTable added;
-  added.insert(table.extract(table.begin()));
+  std::map<KeyId, KeyringEntry> added;
+  added.insert(table.entries.extract(table.entries.begin()));
   EXPECT_EQ(HexEncode(SealKeyring(epoch_key, header, table, added)), HexEncode(file));
 }
 
 class KeyringHarness final : public KeySourceHarness {
  public:
-  KeyringHarness() : keyring_(*Keyring::Create(directory_.path() / "keyring", kPassphrase, kCheap, clock_)) {}
+  KeyringHarness() : keyring_(*Keyring::Create({.path = directory_.path() / "keyring"}, NewPassphraseAnchor(kPassphrase, kCheap), clock_)) {}
   KeySource& Own() override { return own_; }
   KeySource& Other() override { return other_; }
 
@@ -438,7 +454,10 @@ class KeyringHarness final : public KeySourceHarness {
 };
 
 std::unique_ptr<KeySourceHarness> MakeKeyringHarness() { return std::make_unique<KeyringHarness>(); }
-INSTANTIATE_TEST_SUITE_P(Keyring, KeySourceContract, testing::Values(&MakeKeyringHarness));
 
 }  // namespace
+}  // namespace cloister::keyring
+
+namespace cloister::storage {
+INSTANTIATE_TEST_SUITE_P(Keyring, KeySourceContract, testing::Values(&keyring::MakeKeyringHarness));
 }  // namespace cloister::storage

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// A KeySource in memory, which can fail on request. Not durable; keeps to storage/key_source_contract.h otherwise. For
+// tests only.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "crypto/random.h"
+#include "storage/key_source.h"
+
+namespace cloister::storage {
+
+// Thread-safe, save for `failure`.
+class MemoryKeySource final : public KeySource {
+ public:
+  MemoryKeySource() = default;
+  // Another owner over the same keys.
+  MemoryKeySource(const MemoryKeySource& other, std::string owner) : keys_(other.keys_), owner_(std::move(owner)) {}
+
+  StatusOr<std::vector<DataKey>> CreateKeys(KeyKind kind, uint32_t count) override {
+    if (!failure.ok()) return failure;
+    if (count == 0 || count > kKeysPerCallMax) return InvalidArgument("1 to 1024 keys at a time");
+    std::lock_guard lock(keys_->mutex);
+    std::vector<DataKey> made;
+    for (uint32_t i = 0; i < count; ++i) made.push_back(Make());
+    keys_->created += count;
+    return made;
+  }
+  StatusOr<DataKey> GetKey(const KeyId& id) override {
+    std::lock_guard lock(keys_->mutex);
+    ++keys_->fetches;
+    if (!failure.ok()) return failure;
+    const auto found = keys_->by_id.find(id);
+    if (found == keys_->by_id.end()) return NotFound("no such key");
+    if (found->second.owner != owner_) return PermissionDenied("the key belongs to another service");
+    return found->second.key;
+  }
+  StatusOr<DataKey> GetNamedKey(KeyKind kind, std::string_view name) override {
+    if (!failure.ok()) return failure;
+    std::lock_guard lock(keys_->mutex);
+    DataKey& key = keys_->named[std::tuple(owner_, kind, std::string(name))];
+    if (key.key == nullptr) key = Make();
+    return key;
+  }
+  StatusOr<Destruction> DestroyKeys(const std::vector<KeyId>& ids) override {
+    if (!failure.ok()) return failure;
+    std::lock_guard lock(keys_->mutex);
+    for (const KeyId& id : ids) {
+      const auto found = keys_->by_id.find(id);
+      if (found != keys_->by_id.end() && found->second.owner != owner_) {
+        return PermissionDenied("a key to be destroyed belongs to another service");
+      }
+    }
+    Destruction out{0, keys_->epoch, keys_->epoch, "memory", true, "none is configured"};
+    for (const KeyId& id : ids) out.destroyed += keys_->by_id.erase(id);
+    if (out.destroyed > 0) out.epoch = ++keys_->epoch;
+    return out;
+  }
+
+  // As if another had destroyed them.
+  void Lose(const KeyId& id) {
+    std::lock_guard lock(keys_->mutex);
+    keys_->by_id.erase(id);
+  }
+  void LoseAll() {
+    std::lock_guard lock(keys_->mutex);
+    keys_->by_id.clear();
+  }
+  uint64_t created() const {
+    std::lock_guard lock(keys_->mutex);
+    return keys_->created;
+  }
+  uint64_t fetches() const {
+    std::lock_guard lock(keys_->mutex);
+    return keys_->fetches;
+  }
+
+  Status failure;  // Of every call while it is not OK.
+
+ private:
+  struct Owned {
+    std::string owner;
+    DataKey key;
+  };
+  struct Keys {
+    mutable std::mutex mutex;
+    std::map<KeyId, Owned> by_id;
+    std::map<std::tuple<std::string, KeyKind, std::string>, DataKey> named;
+    uint64_t created = 0, fetches = 0;
+    uint32_t epoch = 1;
+  };
+  DataKey Make() {
+    const DataKey key{crypto::RandomId<KeyId>(), std::make_shared<const crypto::Secret>(crypto::RandomSecret(32))};
+    keys_->by_id[key.id] = {owner_, key};
+    return key;
+  }
+  std::shared_ptr<Keys> keys_ = std::make_shared<Keys>();
+  std::string owner_ = "owner";
+};
+
+}  // namespace cloister::storage
