@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/kv_store.h"
 
+#include "storage/fixed_key_source.h"
 #include "storage/kv_store_contract.h"
 #include "storage/memory_store.h"
 #include "storage/rocksdb_store.h"
@@ -17,8 +18,8 @@ std::unique_ptr<KvStore> MakeMemoryStore(const std::vector<std::string>& column_
 class TemporaryRocksDbStore final : public KvStore {
  public:
   explicit TemporaryRocksDbStore(const std::vector<std::string>& column_families) {
-    auto store =
-        RocksDbStore::Open({.directory = directory_.path() / "db", .column_families = column_families});
+    auto store = RocksDbStore::Open(
+        {.directory = directory_.path() / "db", .column_families = column_families, .keys = &keys_});
     CLOISTER_CHECK(store.ok());
     store_ = *std::move(store);
   }
@@ -28,6 +29,7 @@ class TemporaryRocksDbStore final : public KvStore {
 
  private:
   TemporaryDirectory directory_;
+  FixedKeySource keys_;
   std::unique_ptr<RocksDbStore> store_;
 };
 

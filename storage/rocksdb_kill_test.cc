@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "common/file.h"
+#include "storage/fixed_key_source.h"
 #include "storage/numbered_rows.h"
 #include "storage/rocksdb_store.h"
 #include "storage/temporary_directory.h"
@@ -75,13 +76,14 @@ TEST(RocksDbKillTest, KeepsEveryAcknowledgedBatch) {
   std::mt19937_64 random(seed);
   const TemporaryDirectory temporary;
   const auto directory = temporary.path() / "db";
+  FixedKeySource keys;  // The writer has the same.
   uint64_t first = 1, acknowledged = 0, unacknowledged = 0;
   for (uint64_t round = 0; round < rounds; ++round) {
     SCOPED_TRACE("round " + std::to_string(round));
     const std::chrono::microseconds life(random() % 400'000);
     const auto last = RunAndKill(directory, first, life);
-    auto store =
-        RocksDbStore::Open({.directory = directory, .column_families = {std::string(kNumberedRows)}});
+    auto store = RocksDbStore::Open(
+        {.directory = directory, .column_families = {std::string(kNumberedRows)}, .keys = &keys});
     ASSERT_TRUE(store.ok()) << store.status();
     const auto snapshot = (*store)->GetSnapshot();
     uint64_t next = first;

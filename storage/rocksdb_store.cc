@@ -20,6 +20,7 @@
 #include "common/log.h"
 #include "crypto/random.h"
 #include "storage/acknowledged_file.h"
+#include "storage/encrypted_env.h"
 
 namespace cloister::storage {
 namespace {
@@ -40,6 +41,7 @@ Status FromRocksDb(const rocksdb::Status& status) {
   if (status.IsCorruption()) {
     return DataLoss("the database's own checksum or structure check failed; restore it from a backup");
   }
+  if (status.IsPathNotFound()) return DataLoss("a file of the database is missing; restore it from a backup");
   if (status.IsNoSpace())
     return ResourceExhausted("the disk is full; free space and start the service again");
   return Unavailable(
@@ -73,6 +75,8 @@ rocksdb::DBOptions DatabaseOptions() {
   // all that follows a flipped byte in silence. What this mode may drop, the sequence check finds.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   options.paranoid_checks = true;
+  options.verify_sst_unique_id_in_manifest = true;
+  options.recycle_log_file_num = 0;  // A log written over itself would use its key stream twice.
   options.max_open_files = 512;
   options.max_background_jobs = 2;
   options.max_total_wal_size = 128 * 1024 * 1024;
@@ -181,12 +185,18 @@ class RocksDbStore::Impl {
     Status status;
   };
 
+  // What RocksDB said, or what it was told by the encryption of its files, which says more.
+  Status OpenError(const rocksdb::Status& status) const {
+    const Status refusal = env_->Refusal();
+    return status.ok() || refusal.ok() ? FromRocksDb(status) : refusal;
+  }
   Status MakeMeta();
   // Fills database_ and sequence_.
   Status ReadMeta(const Snapshot& snapshot);
   Status WriteTogether(const std::vector<Waiting*>& group, uint64_t sequence);
 
   const FileDescriptor lock_;
+  std::unique_ptr<EncryptedEnv> env_;  // Before the database, which uses it to its end.
   std::unique_ptr<rocksdb::DB> db_;
   Handles handles_;
   DatabaseId database_;
@@ -209,16 +219,14 @@ RocksDbStore::Impl::~Impl() {
 
 Status RocksDbStore::Impl::OpenDatabase(const RocksDbStoreOptions& options, bool create) {
   const std::string path = (options.directory / "rocksdb").string();
-  // Encryption of WAL, SST and MANIFEST goes in here: db_options.env becomes an Env over our
-  // EncryptionProvider, after its key was checked (RocksDB shows a wrong one as damage) and torn `*.log`
-  // files shorter than the provider's prefix were removed (RocksDB aborts on them). Nothing above this
-  // function knows.
+  CLOISTER_ASSIGN_OR_RETURN(env_, EncryptedEnv::Open(path, *options.keys));
   rocksdb::DBOptions db_options = DatabaseOptions();
+  db_options.env = env_->env();
   db_options.create_if_missing = create;
   std::vector<std::string> names;
   if (std::error_code error; std::filesystem::exists(options.directory / "rocksdb" / "CURRENT", error)) {
     // All of them must be named at open, those of a newer or older version, too.
-    CLOISTER_RETURN_IF_ERROR(FromRocksDb(rocksdb::DB::ListColumnFamilies(db_options, path, &names)));
+    CLOISTER_RETURN_IF_ERROR(OpenError(rocksdb::DB::ListColumnFamilies(db_options, path, &names)));
   }
   names.emplace_back(rocksdb::kDefaultColumnFamilyName);
   names.emplace_back(kMeta);
@@ -232,7 +240,7 @@ Status RocksDbStore::Impl::OpenDatabase(const RocksDbStoreOptions& options, bool
   for (const std::string& name : names) families.emplace_back(name, FamilyOptions(options, cache));
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
-  CLOISTER_RETURN_IF_ERROR(FromRocksDb(rocksdb::DB::Open(db_options, path, families, &handles, &db)));
+  CLOISTER_RETURN_IF_ERROR(OpenError(rocksdb::DB::Open(db_options, path, families, &handles, &db)));
   db_.reset(db);
   for (size_t i = 0; i < names.size(); ++i) handles_[names[i]] = handles[i];
   return absl::OkStatus();
@@ -329,9 +337,9 @@ Status RocksDbStore::Impl::Write(const WriteBatch& batch) {
   const bool stopped = stopped_;
   const uint64_t sequence = sequence_ + group.size();
   lock.unlock();
-  Status status =
-      stopped ? Unavailable("the store took no write since an earlier error; start the service again")
-              : WriteTogether(group, sequence);
+  Status status = stopped
+                      ? Unavailable("the store took no write since an earlier error; start the service again")
+                      : WriteTogether(group, sequence);
   lock.lock();
   writing_ = false;
   if (status.ok()) {
@@ -383,6 +391,7 @@ StatusOr<std::unique_ptr<RocksDbStore>> RocksDbStore::Open(const RocksDbStoreOpt
   for (const std::string& name : options.column_families) {
     CLOISTER_CHECK(!name.empty() && name != kMeta && name != rocksdb::kDefaultColumnFamilyName);
   }
+  CLOISTER_CHECK(options.keys != nullptr);
   CLOISTER_RETURN_IF_ERROR(Annotate(MakePrivateDirectory(options.directory / "rocksdb"), "database folder"));
   auto lock = LockFile(options.directory / "lock");
   if (lock.status().code() == StatusCode::kFailedPrecondition) {

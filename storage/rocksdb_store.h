@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// KvStore on RocksDB: synced batches with a commit sequence of our own, checked at open. Does not seal values
-// (see storage/sealed_store.h) and does not encrypt its files; the seam for that is in Open. Its log names
-// neither keys nor column families.
+// KvStore on RocksDB: synced batches with a commit sequence of our own, checked at open, in encrypted files
+// (see storage/encrypted_env.h, also for what stays visible). Does not seal values: encryption of files hides
+// and does not authenticate, which storage/sealed_store.h does. Its log names neither keys nor column
+// families.
 #pragma once
 
 #include <filesystem>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "common/id.h"
+#include "storage/key_source.h"
 #include "storage/kv_store.h"
 
 namespace cloister::storage {
@@ -17,6 +19,9 @@ namespace cloister::storage {
 struct RocksDbStoreOptions {
   std::filesystem::path directory;           // Made with mode 0700 when absent. One process at a time.
   std::vector<std::string> column_families;  // Made when absent. "meta" and "default" are taken.
+  // Holds the volume key, under which files are encrypted; must outlive the store. Never null (CHECKed):
+  // there are no unencrypted databases.
+  KeySource* keys = nullptr;
   size_t write_buffer_bytes = 16 * 1024 * 1024;
   size_t block_cache_bytes = 32 * 1024 * 1024;
 };
@@ -30,9 +35,9 @@ constexpr size_t kGroupCommitBytesMax = 32 * 1024 * 1024;
 class RocksDbStore final : public KvStore {
  public:
   // Recovers what a crash left behind; a torn last record that was never acknowledged is dropped.
-  // Errors: kFailedPrecondition (another process has it open, or a newer version wrote it), kDataLoss
-  // (damaged, or an acknowledged batch is missing; the message says what to do), kResourceExhausted (disk
-  // full), kUnavailable.
+  // Errors: kFailedPrecondition (another process has it open, or a newer version wrote it, or one before file
+  // encryption), kDataLoss (damaged, its volume key is gone, or an acknowledged batch is missing; the message
+  // says what to do), kResourceExhausted (disk full), kUnavailable (also: no answer from `keys`).
   static StatusOr<std::unique_ptr<RocksDbStore>> Open(const RocksDbStoreOptions& options);
   ~RocksDbStore() override;
   Status Write(const WriteBatch& batch) override;

@@ -11,6 +11,9 @@
 
 #include "common/bytes.h"
 #include "common/file.h"
+#include "storage/encrypted_env.h"
+#include "storage/file_cipher.h"
+#include "storage/fixed_key_source.h"
 #include "storage/numbered_rows.h"
 #include "storage/temporary_directory.h"
 
@@ -22,7 +25,8 @@ constexpr size_t kFileBytesMax = 64 * 1024 * 1024;
 class RocksDbStoreTest : public testing::Test {
  protected:
   StatusOr<std::unique_ptr<RocksDbStore>> Open(std::vector<std::string> column_families = {"a", "b"}) {
-    return RocksDbStore::Open({.directory = directory_, .column_families = std::move(column_families)});
+    return RocksDbStore::Open(
+        {.directory = directory_, .column_families = std::move(column_families), .keys = &keys_});
   }
   static Status Put(RocksDbStore& store, std::string_view key, std::string value) {
     WriteBatch batch;
@@ -58,6 +62,7 @@ class RocksDbStoreTest : public testing::Test {
     ASSERT_TRUE(file.good());
   }
 
+  FixedKeySource keys_;
   TemporaryDirectory temporary_;
   const std::filesystem::path directory_ = temporary_.path() / "db";
   const std::filesystem::path acknowledged_ = directory_ / "acknowledged";
@@ -92,7 +97,8 @@ TEST_F(RocksDbStoreTest, AddsColumnFamiliesAndKeepsThoseNotNamed) {
 }
 
 TEST_F(RocksDbStoreTest, DatabasesHaveDifferentIds) {
-  const auto other = RocksDbStore::Open({.directory = temporary_.path() / "other", .column_families = {"a"}});
+  const auto other = RocksDbStore::Open(
+      {.directory = temporary_.path() / "other", .column_families = {"a"}, .keys = &keys_});
   const auto store = Open();
   ASSERT_TRUE(store.ok() && other.ok());
   EXPECT_NE((*store)->database_id(), (*other)->database_id());
@@ -148,12 +154,11 @@ TEST_F(RocksDbStoreTest, DropsATornBatchThatWasNeverAcknowledged) {
     ASSERT_TRUE(store.ok());
     ASSERT_TRUE(Put(**store, "20", "torn").ok());
   }
-  const auto newer = Files(".log");
-  for (const auto& log : newer) {
-    const std::string bytes = *ReadFile(log, kFileBytesMax);
-    if (bytes.find("torn") == std::string::npos) continue;
-    std::filesystem::resize_file(log, std::filesystem::file_size(log) - 2);
-  }
+  // The write went to the newest log, the one with the highest number.
+  auto newer = Files(".log");
+  std::sort(newer.begin(), newer.end());
+  ASSERT_FALSE(newer.empty());
+  std::filesystem::resize_file(newer.back(), std::filesystem::file_size(newer.back()) - 2);
   ASSERT_TRUE(WriteFileAtomic(acknowledged_, acknowledged, 0600).ok());
   auto store = Open();
   ASSERT_TRUE(store.ok()) << store.status();
@@ -169,7 +174,7 @@ TEST_F(RocksDbStoreTest, NeverOpensWithoutAWordWhenTheLogIsDamaged) {
   const size_t size = std::filesystem::file_size(Files(".log").front());
   ASSERT_GT(size, 10000u);
   int refused = 0, rounds = 0;
-  for (size_t at = 5; at < size; at += size / 40) {
+  for (size_t at = kFilePrefixBytes + 5; at < size; at += size / 40) {
     std::filesystem::remove_all(directory_);
     std::filesystem::copy(saved, directory_, std::filesystem::copy_options::recursive);
     Flip(Files(".log").front(), at);
@@ -223,7 +228,9 @@ TEST_F(RocksDbStoreTest, AMissingDatabaseIsNotReplacedByAnEmptyOne) {
 TEST_F(RocksDbStoreTest, AnotherDatabaseInItsPlaceIsNoticed) {
   Fill(1);
   const auto other = temporary_.path() / "other";
-  { ASSERT_TRUE(RocksDbStore::Open({.directory = other, .column_families = {"a", "b"}}).ok()); }
+  {
+    ASSERT_TRUE(RocksDbStore::Open({.directory = other, .column_families = {"a", "b"}, .keys = &keys_}).ok());
+  }
   std::filesystem::remove_all(directory_ / "rocksdb");
   std::filesystem::rename(other / "rocksdb", directory_ / "rocksdb");
   EXPECT_EQ(Open().status().code(), StatusCode::kDataLoss);
@@ -263,15 +270,20 @@ TEST_F(RocksDbStoreTest, EveryFlippedBitOfAcknowledgedIsNoticed) {
 }
 
 // Writes a row of "meta" behind the store's back.
-void PutMeta(const std::filesystem::path& directory, const std::string& row, const std::string& value) {
+void PutMeta(const std::filesystem::path& directory, KeySource& keys, const std::string& row,
+             const std::string& value) {
   std::vector<std::string> names;
   const std::string path = (directory / "rocksdb").string();
-  ASSERT_TRUE(rocksdb::DB::ListColumnFamilies(rocksdb::DBOptions(), path, &names).ok());
+  const auto env = EncryptedEnv::Open(path, keys);
+  ASSERT_TRUE(env.ok()) << env.status();
+  rocksdb::DBOptions options;
+  options.env = (*env)->env();
+  ASSERT_TRUE(rocksdb::DB::ListColumnFamilies(options, path, &names).ok());
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
   for (const std::string& name : names) families.emplace_back(name, rocksdb::ColumnFamilyOptions());
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* raw = nullptr;
-  ASSERT_TRUE(rocksdb::DB::Open(rocksdb::DBOptions(), path, families, &handles, &raw).ok());
+  ASSERT_TRUE(rocksdb::DB::Open(options, path, families, &handles, &raw).ok());
   const std::unique_ptr<rocksdb::DB> db(raw);
   for (size_t i = 0; i < names.size(); ++i) {
     if (names[i] == "meta") {
@@ -283,7 +295,7 @@ void PutMeta(const std::filesystem::path& directory, const std::string& row, con
 
 TEST_F(RocksDbStoreTest, NamesAFormatItDoesNotKnow) {
   Fill(1);
-  PutMeta(directory_, "format", std::string("\0\0\0\7", 4));
+  PutMeta(directory_, keys_, "format", std::string("\0\0\0\7", 4));
   const Status status = Open().status();
   EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
   EXPECT_NE(MessageOf(status).find("format 7,"), std::string::npos) << status;
@@ -291,7 +303,7 @@ TEST_F(RocksDbStoreTest, NamesAFormatItDoesNotKnow) {
 
 TEST_F(RocksDbStoreTest, AMalformedDescriptionIsDataLoss) {
   Fill(1);
-  PutMeta(directory_, "sequence", "short");
+  PutMeta(directory_, keys_, "sequence", "short");
   EXPECT_EQ(Open().status().code(), StatusCode::kDataLoss);
 }
 

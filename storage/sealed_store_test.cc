@@ -14,28 +14,6 @@
 namespace cloister::storage {
 namespace {
 
-      keys_[key.id] = key;
-      made.push_back(key);
-    }
-    return made;
-  }
-  StatusOr<DataKey> GetKey(const KeyId& id) override {
-    ++fetches;
-    if (!failure.ok()) return failure;
-    const auto it = keys_.find(id);
-    if (it == keys_.end()) return NotFound("no such key");
-    return it->second;
-  }
-  StatusOr<DataKey> GetNamedKey(KeyKind, std::string_view) override { return NotFound("no names here"); }
-  void Destroy(const KeyId& id) { keys_.erase(id); }
-
-  int fetches = 0;
-  Status failure;
-
- private:
-  std::map<KeyId, DataKey> keys_;
-};
-
 class SealedStoreTest : public testing::Test {
  protected:
   DataKey NewKey() { return keys_.CreateKeys(KeyKind::kDocument, 1)->front(); }

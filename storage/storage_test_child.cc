@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/file.h"
+#include "storage/fixed_key_source.h"
 #include "storage/numbered_rows.h"
 #include "storage/rocksdb_store.h"
 #include "storage/small_disk.h"
@@ -28,9 +29,11 @@ int Fail(const char* what, const Status& status = absl::OkStatus()) {
 // Writes numbered rows from several threads until killed, and says on standard output which were
 // acknowledged.
 int WriteUntilKilled(const std::filesystem::path& directory, uint64_t first) {
+  FixedKeySource keys;
   // A small buffer, so that kills also come during flushes and compactions.
   auto store = RocksDbStore::Open({.directory = directory,
                                    .column_families = {std::string(kNumberedRows)},
+                                   .keys = &keys,
                                    .write_buffer_bytes = 64 * 1024});
   if (!store.ok()) return Fail("open", store.status());
   std::vector<std::thread> writers;
@@ -53,8 +56,10 @@ int WriteUntilKilled(const std::filesystem::path& directory, uint64_t first) {
 // Fills the disk under a store: a clear refusal, reads go on, and nothing acknowledged is lost.
 int FillDisk(const std::filesystem::path& directory) {
   if (!MountSmallDisk(directory)) return kSkipped;
+  FixedKeySource keys;
   const RocksDbStoreOptions options{.directory = directory / "db",
                                     .column_families = {std::string(kNumberedRows)},
+                                    .keys = &keys,
                                     .write_buffer_bytes = 1024 * 1024};
   uint64_t acknowledged = 0;
   {

@@ -34,6 +34,7 @@ class AuditProcess final : public RunningService {
     storage::RocksDbStoreOptions store;
     store.directory = context.OwnDirectory() / "sections";
     store.column_families = AuditColumnFamilies();
+    store.keys = process->keys_.get();
     CLOISTER_ASSIGN_OR_RETURN(process->store_, storage::RocksDbStore::Open(store));
     AuditServiceOptions options;
     options.log_directory = context.OwnDirectory() / "log";

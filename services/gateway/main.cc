@@ -53,6 +53,7 @@ Status GatewayService::OpenStore(const ServiceContext& context) {
   storage::RocksDbStoreOptions options;
   options.directory = context.OwnDirectory() / "store";
   for (const std::string_view family : kCredentialColumnFamilies) options.column_families.emplace_back(family);
+  options.keys = keys_.get();
   CLOISTER_ASSIGN_OR_RETURN(store_, storage::RocksDbStore::Open(options));
   sealed_ = std::make_unique<storage::SealedStore>(store_->database_id(), *keys_);
   CLOISTER_ASSIGN_OR_RETURN(row_key_, keys_->GetNamedKey(storage::KeyKind::kStore, "rows"));

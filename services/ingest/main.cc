@@ -33,6 +33,7 @@ class IngestProcess final : public RunningService {
     storage::RocksDbStoreOptions store;
     store.directory = context.OwnDirectory() / "jobs";
     store.column_families = {std::string(kJobsFamily)};
+    store.keys = process->keys_.get();
     CLOISTER_ASSIGN_OR_RETURN(process->store_, storage::RocksDbStore::Open(store));
     CLOISTER_ASSIGN_OR_RETURN(process->jobs_,
                               JobStore::Open(*process->store_, process->store_->database_id(), *process->keys_));

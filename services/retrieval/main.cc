@@ -46,6 +46,7 @@ class RetrievalProcess final : public RunningService {
     storage::RocksDbStoreOptions store_options;
     store_options.directory = context.OwnDirectory() / "db";
     store_options.column_families = retrieval::ColumnFamilies();
+    store_options.keys = process->keys_.get();
     CLOISTER_ASSIGN_OR_RETURN(process->store_, storage::RocksDbStore::Open(store_options));
     retrieval::CorpusOptions options;
     options.segment_directory = context.OwnDirectory() / "segments";

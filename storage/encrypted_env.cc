@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/encrypted_env.h"
+
+#include <fcntl.h>
+#include <rocksdb/env_encryption.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "common/file.h"
+#include "common/log.h"
+#include "storage/file_cipher.h"
+
+namespace cloister::storage {
+namespace {
+
+// What a CURRENT of RocksDB begins with when nobody encrypted it.
+constexpr std::string_view kPlainCurrent = "MANIFEST-";
+
+// Logs, tables and manifests keep the name they were made under, and their numbers are never used again, so
+// the name is bound: one cannot stand in for another. CURRENT, IDENTITY and OPTIONS are renamed into place.
+std::string_view BoundName(std::string_view path) {
+  const size_t slash = path.rfind('/');
+  const std::string_view name = slash == std::string_view::npos ? path : path.substr(slash + 1);
+  const bool keeps_name = name.ends_with(".log") || name.ends_with(".sst") || name.ends_with(".blob") ||
+                          name.starts_with("MANIFEST-");
+  return keeps_name ? name : std::string_view();
+}
+
+// Damage and refusals must not look like a disk that may come back, nor the other way round.
+rocksdb::Status ToRocksDb(const Status& status) {
+  const bool permanent =
+      status.code() == StatusCode::kDataLoss || status.code() == StatusCode::kFailedPrecondition;
+  return permanent ? rocksdb::Status::Corruption("file encryption")
+                   : rocksdb::Status::IOError("file encryption");
+}
+
+class CipherStream final : public rocksdb::BlockAccessCipherStream {
+ public:
+  explicit CipherStream(std::unique_ptr<FileCipher> cipher) : cipher_(std::move(cipher)) {}
+  size_t BlockSize() override { return 16; }
+  rocksdb::Status Encrypt(uint64_t file_offset, char* data, size_t size) override {
+    if (file_offset < kFilePrefixBytes) return rocksdb::Status::Corruption("inside the prefix");
+    cipher_->Apply(file_offset - kFilePrefixBytes, data, size);
+    return rocksdb::Status::OK();
+  }
+  rocksdb::Status Decrypt(uint64_t file_offset, char* data, size_t size) override {
+    return Encrypt(file_offset, data, size);  // Counter mode is its own inverse.
+  }
+
+ protected:
+  // The base class would cut its input into blocks for these; both calls above are whole.
+  void AllocateScratch(std::string&) override {}
+  rocksdb::Status EncryptBlock(uint64_t, char*, char*) override { return rocksdb::Status::NotSupported(); }
+  rocksdb::Status DecryptBlock(uint64_t, char*, char*) override { return rocksdb::Status::NotSupported(); }
+
+ private:
+  const std::unique_ptr<FileCipher> cipher_;
+};
+
+// A file without a byte has no prefix either, and nothing in it to decrypt.
+class EmptyFile final : public rocksdb::FSSequentialFile {
+ public:
+  rocksdb::IOStatus Read(size_t, const rocksdb::IOOptions&, rocksdb::Slice* result, char* scratch,
+                         rocksdb::IODebugContext*) override {
+    *result = rocksdb::Slice(scratch, 0);
+    return rocksdb::IOStatus::OK();
+  }
+  rocksdb::IOStatus Skip(uint64_t) override { return rocksdb::IOStatus::OK(); }
+};
+
+// Closes what RocksDB's encrypted file system leaves open: it hands out an empty file unencrypted, aborts the
+// process on one shorter than the prefix, and writes a second prefix into the middle of one that is reopened.
+class StrictFileSystem final : public rocksdb::FileSystemWrapper {
+ public:
+  StrictFileSystem(std::shared_ptr<rocksdb::FileSystem> base,
+                   const std::shared_ptr<rocksdb::FileSystem>& encrypted)
+      : FileSystemWrapper(encrypted), base_(std::move(base)) {}
+  const char* Name() const override { return "CloisterEncryptedFileSystem"; }
+
+  rocksdb::IOStatus NewSequentialFile(const std::string& name, const rocksdb::FileOptions& options,
+                                      std::unique_ptr<rocksdb::FSSequentialFile>* result,
+                                      rocksdb::IODebugContext* debug) override {
+    uint64_t size = 0;
+    const auto status = base_->GetFileSize(name, options.io_options, &size, debug);
+    if (!status.ok()) return status;
+    if (size > 0) return FileSystemWrapper::NewSequentialFile(name, options, result, debug);
+    *result = std::make_unique<EmptyFile>();
+    return status;
+  }
+  rocksdb::IOStatus GetFileSize(const std::string& name, const rocksdb::IOOptions& options, uint64_t* size,
+                                rocksdb::IODebugContext* debug) override {
+    const auto status = base_->GetFileSize(name, options, size, debug);
+    return status.ok() ? WithoutPrefix(size) : status;
+  }
+  rocksdb::IOStatus GetChildrenFileAttributes(const std::string& directory, const rocksdb::IOOptions& options,
+                                              std::vector<rocksdb::Env::FileAttributes>* result,
+                                              rocksdb::IODebugContext* debug) override {
+    const auto status = base_->GetChildrenFileAttributes(directory, options, result, debug);
+    if (!status.ok()) return status;
+    // Folders are among them, and torn files; neither has a content.
+    for (auto& file : *result) {
+      if (!WithoutPrefix(&file.size_bytes).ok()) file.size_bytes = 0;
+    }
+    return status;
+  }
+  rocksdb::IOStatus ReopenWritableFile(const std::string&, const rocksdb::FileOptions&,
+                                       std::unique_ptr<rocksdb::FSWritableFile>*,
+                                       rocksdb::IODebugContext*) override {
+    return rocksdb::IOStatus::NotSupported("an encrypted file is written once");
+  }
+  rocksdb::IOStatus ReuseWritableFile(const std::string&, const std::string&, const rocksdb::FileOptions&,
+                                      std::unique_ptr<rocksdb::FSWritableFile>*,
+                                      rocksdb::IODebugContext*) override {
+    return rocksdb::IOStatus::NotSupported("an encrypted file is written once");
+  }
+  rocksdb::IOStatus NewRandomRWFile(const std::string&, const rocksdb::FileOptions&,
+                                    std::unique_ptr<rocksdb::FSRandomRWFile>*,
+                                    rocksdb::IODebugContext*) override {
+    return rocksdb::IOStatus::NotSupported("an encrypted file is written once");
+  }
+
+ private:
+  static rocksdb::IOStatus WithoutPrefix(uint64_t* size) {
+    if (*size > 0 && *size < kFilePrefixBytes)
+      return rocksdb::IOStatus::Corruption("shorter than its prefix");
+    if (*size > 0) *size -= kFilePrefixBytes;
+    return rocksdb::IOStatus::OK();
+  }
+  const std::shared_ptr<rocksdb::FileSystem> base_;
+};
+
+// The first bytes of a file, as many as it has of kFilePrefixBytes. Errors: kNotFound, kUnavailable.
+StatusOr<std::string> ReadPrefix(const std::filesystem::path& path) {
+  const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return ErrnoStatus(errno, "opening a database file");
+  std::string prefix(kFilePrefixBytes, '\0');
+  size_t have = 0;
+  while (have < prefix.size()) {
+    const ssize_t got = ::read(fd.get(), prefix.data() + have, prefix.size() - have);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return ErrnoStatus(errno, "reading a database file");
+    if (got == 0) break;
+    have += static_cast<size_t>(got);
+  }
+  prefix.resize(have);
+  return prefix;
+}
+
+// A log is torn when the disk or its power went between its creation and its first record, so nothing in it
+// was acknowledged. What an attacker cut off, the sequence check finds.
+Status RemoveTornLogs(const std::filesystem::path& database) {
+  std::error_code error;
+  uint64_t removed = 0;
+  for (std::filesystem::directory_iterator it(database, error), end; !error && it != end;
+       it.increment(error)) {
+    if (it->path().extension() != ".log" || !it->is_regular_file(error)) continue;
+    const uint64_t size = it->file_size(error);
+    if (error || size == 0 || size >= kFilePrefixBytes) continue;
+    if (std::filesystem::remove(it->path(), error)) ++removed;
+  }
+  if (error) return ErrnoStatus(error.value(), "clearing torn files of the database");
+  if (removed == 0) return absl::OkStatus();
+  Log(LogLevel::kWarning, "storage.torn_logs_removed", {{"count", static_cast<int64_t>(removed)}});
+  return SyncDirectory(database);
+}
+
+}  // namespace
+
+class EncryptedEnv::Provider final : public rocksdb::EncryptionProvider {
+ public:
+  explicit Provider(KeySource& keys) : keys_(keys) {}
+
+  // Makes new files use `key`.
+  void Use(DataKey key) {
+    std::lock_guard lock(mutex_);
+    current_ = key;
+    known_[key.id] = std::move(key);
+  }
+  // Errors: kDataLoss (gone, or not ours), kUnavailable.
+  StatusOr<DataKey> KeyOf(const KeyId& id) {
+    {
+      std::lock_guard lock(mutex_);
+      if (const auto it = known_.find(id); it != known_.end()) return it->second;
+    }
+    auto key = keys_.GetKey(id);
+    if (key.status().code() == StatusCode::kNotFound ||
+        key.status().code() == StatusCode::kPermissionDenied) {
+      return DataLoss(
+          "the key of the database's files is not in this service's keyring; put back the keyring that "
+          "belongs "
+          "to this data directory, or restore a backup");
+    }
+    if (!key.ok()) return key.status();
+    std::lock_guard lock(mutex_);
+    known_[id] = *key;
+    return key;
+  }
+  StatusOr<std::unique_ptr<FileCipher>> CipherOf(std::string_view path, std::string_view prefix) {
+    CLOISTER_ASSIGN_OR_RETURN(const KeyId id, FilePrefixKeyId(prefix));
+    CLOISTER_ASSIGN_OR_RETURN(const DataKey key, KeyOf(id));
+    return FileCipher::Open(key.key->view(), BoundName(path), prefix);
+  }
+  Status Refusal() const {
+    std::lock_guard lock(mutex_);
+    return refusal_;
+  }
+
+  const char* Name() const override { return "CloisterEncryptionProvider"; }
+  size_t GetPrefixLength() const override { return kFilePrefixBytes; }
+  rocksdb::Status CreateNewPrefix(const std::string& path, char* prefix, size_t size) const override {
+    DataKey key;
+    {
+      std::lock_guard lock(mutex_);
+      key = current_;
+    }
+    if (size != kFilePrefixBytes || key.key == nullptr)
+      return rocksdb::Status::InvalidArgument("no volume key");
+    const std::string made = MakeFilePrefix(key.id, key.key->view(), BoundName(path));
+    std::memcpy(prefix, made.data(), size);
+    return rocksdb::Status::OK();
+  }
+  rocksdb::Status AddCipher(const std::string&, const char*, size_t, bool) override {
+    return rocksdb::Status::NotSupported("keys come from the keyring");
+  }
+  // Always a stream or an error: with neither, RocksDB would go on in plaintext.
+  rocksdb::Status CreateCipherStream(const std::string& path, const rocksdb::EnvOptions&,
+                                     rocksdb::Slice& prefix,
+                                     std::unique_ptr<rocksdb::BlockAccessCipherStream>* result) override {
+    auto cipher = CipherOf(path, {prefix.data(), prefix.size()});
+    if (!cipher.ok()) {
+      std::lock_guard lock(mutex_);
+      refusal_ = cipher.status();
+      return ToRocksDb(cipher.status());
+    }
+    *result = std::make_unique<CipherStream>(*std::move(cipher));
+    return rocksdb::Status::OK();
+  }
+
+ private:
+  KeySource& keys_;
+  mutable std::mutex mutex_;
+  DataKey current_;
+  std::map<KeyId, DataKey> known_;
+  Status refusal_;
+};
+
+EncryptedEnv::EncryptedEnv(std::shared_ptr<Provider> provider, std::unique_ptr<rocksdb::Env> env)
+    : provider_(std::move(provider)), env_(std::move(env)) {}
+EncryptedEnv::~EncryptedEnv() = default;
+rocksdb::Env* EncryptedEnv::env() const { return env_.get(); }
+Status EncryptedEnv::Refusal() const { return provider_->Refusal(); }
+
+// RocksDB ends the process when IDENTITY cannot be decrypted, and makes a new one when there is none. Nothing
+// rests on it: our own database id stands in the column family "meta".
+Status EncryptedEnv::RemoveBadIdentity(const std::filesystem::path& database, Provider& provider) {
+  const std::filesystem::path identity = database / "IDENTITY";
+  const auto prefix = ReadPrefix(identity);
+  if (prefix.status().code() == StatusCode::kNotFound) return absl::OkStatus();
+  if (!prefix.ok()) return prefix.status();
+  const Status status = provider.CipherOf(identity.native(), *prefix).status();
+  if (status.ok() || status.code() == StatusCode::kUnavailable) return status;
+  Log(LogLevel::kWarning, "storage.identity_replaced");
+  std::error_code error;
+  std::filesystem::remove(identity, error);
+  return error ? ErrnoStatus(error.value(), "clearing a damaged file of the database") : absl::OkStatus();
+}
+
+StatusOr<std::unique_ptr<EncryptedEnv>> EncryptedEnv::Open(const std::filesystem::path& database,
+                                                           KeySource& keys) {
+  const auto provider = std::make_shared<Provider>(keys);
+  const std::filesystem::path current = database / "CURRENT";
+  const auto prefix = ReadPrefix(current);
+  if (prefix.ok()) {
+    if (prefix->starts_with(kPlainCurrent)) {
+      return FailedPrecondition(
+          "the database was written by a version without file encryption; remove its folder and ingest "
+          "again");
+    }
+    CLOISTER_RETURN_IF_ERROR(
+        Annotate(provider->CipherOf(current.native(), *prefix).status(), "the database's file CURRENT"));
+  } else if (prefix.status().code() != StatusCode::kNotFound) {
+    return prefix.status();
+  }
+  CLOISTER_RETURN_IF_ERROR(RemoveBadIdentity(database, *provider));
+  CLOISTER_RETURN_IF_ERROR(RemoveTornLogs(database));
+  // After the check, so that a wrong keyring is not given a new key first.
+  CLOISTER_ASSIGN_OR_RETURN(DataKey key, keys.GetNamedKey(KeyKind::kStore, kVolumeKeyName));
+  provider->Use(std::move(key));
+  const auto base = rocksdb::FileSystem::Default();
+  const auto encrypted = rocksdb::NewEncryptedFS(base, provider);
+  CLOISTER_CHECK(encrypted != nullptr);
+  auto env = rocksdb::NewCompositeEnv(std::make_shared<StrictFileSystem>(base, encrypted));
+  return std::unique_ptr<EncryptedEnv>(new EncryptedEnv(provider, std::move(env)));
+}
+
+}  // namespace cloister::storage

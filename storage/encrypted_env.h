@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// What RocksDB reads and writes its files through: every file encrypted by storage/file_cipher.h, under the
+// volume key of the service. For storage/rocksdb_store.cc. Has no switch that turns it off and no path to a
+// plaintext file: a file that cannot be encrypted or decrypted is not opened.
+//
+// Hidden: row keys, column families, values, the sizes and number of rows, the text of options and manifest.
+// Still visible to who reads the disk: the number of files, their names (which tell log, table and manifest
+// apart and count up), their sizes to the byte, and when each was written. SPEC:
+// docs/formats/encrypted-file.md
+#pragma once
+
+#include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
+
+#include <filesystem>
+#include <memory>
+
+#include "common/status.h"
+#include "storage/key_source.h"
+
+namespace cloister::storage {
+
+// The name of the volume key among the owner's keys of kind kStore.
+constexpr std::string_view kVolumeKeyName = "files";
+
+// Thread-safe. Must outlive the database that was opened with it.
+class EncryptedEnv {
+ public:
+  // Looks at `database`, RocksDB's folder, before RocksDB does: the key must be there and fit, and files that
+  // a crash left shorter than their prefix (they hold nothing) are removed. Makes the volume key at first
+  // use. Blocks on `keys`, which must outlive this object; keys fetched are kept. Errors: kDataLoss (the key
+  // is gone, another keyring's, or the database's first file is damaged), kFailedPrecondition (written
+  // without file encryption, or by a newer version), kUnavailable.
+  static StatusOr<std::unique_ptr<EncryptedEnv>> Open(const std::filesystem::path& database, KeySource& keys);
+  ~EncryptedEnv();
+  rocksdb::Env* env() const;
+  // Why the last file that was refused was refused; OK when none was. RocksDB passes on only that one was.
+  Status Refusal() const;
+
+ private:
+  class Provider;
+  static Status RemoveBadIdentity(const std::filesystem::path& database, Provider& provider);
+  EncryptedEnv(std::shared_ptr<Provider> provider, std::unique_ptr<rocksdb::Env> env);
+  const std::shared_ptr<Provider> provider_;
+  const std::unique_ptr<rocksdb::Env> env_;
+};
+
+}  // namespace cloister::storage
