@@ -145,6 +145,17 @@ TEST_F(Pkcs11AnchorTest, ATokenPulledInMidSessionIsUsedAgainWhenItIsBack) {
   }
 }
 
+TEST_F(Pkcs11AnchorTest, AFaultOfTheTokenIsNotTakenForDamage) {
+  const NewEpoch made = Make();
+  for (const unsigned long rv :
+       {CKR_DEVICE_ERROR, CKR_HOST_MEMORY, CKR_SESSION_CLOSED, CKR_OPERATION_ACTIVE}) {
+    faults().decrypt = rv;
+    EXPECT_EQ(Open(*anchor_, made).code(), StatusCode::kUnavailable) << rv;
+  }
+  faults().decrypt = CKR_ENCRYPTED_DATA_INVALID;
+  EXPECT_EQ(Open(*anchor_, made).code(), StatusCode::kDataLoss);
+}
+
 TEST_F(Pkcs11AnchorTest, AnAbsentTokenIsNamed) {
   const NewEpoch made = Make();
   harness_->token.Pull();

@@ -60,6 +60,26 @@ unsigned char* Bytes(std::string_view value) {
   return reinterpret_cast<unsigned char*>(const_cast<char*>(value.data()));
 }
 
+// Tokens do not agree on what to say of data that does not authenticate; some say the same of an inner fault.
+bool MayMeanAltered(CK_RV rv) {
+  constexpr CK_RV kAeadDecryptFailed = 0x42;  // PKCS #11 3.0; not in this header.
+  switch (rv) {
+    case CKR_GENERAL_ERROR:
+    case CKR_FUNCTION_FAILED:
+    case CKR_DATA_INVALID:
+    case CKR_DATA_LEN_RANGE:
+    case CKR_ENCRYPTED_DATA_INVALID:
+    case CKR_ENCRYPTED_DATA_LEN_RANGE:
+    case CKR_WRAPPED_KEY_INVALID:
+    case CKR_WRAPPED_KEY_LEN_RANGE:
+    case CKR_SIGNATURE_INVALID:
+    case kAeadDecryptFailed:
+      return true;
+    default:
+      return false;
+  }
+}
+
 // Fixed-width fields are padded with blanks.
 std::string Trimmed(const unsigned char* field, size_t size) {
   std::string out(reinterpret_cast<const char*>(field), size);
@@ -356,10 +376,8 @@ StatusOr<crypto::Secret> Pkcs11Token::Unwrap(const crypto::Secret& pin, std::str
   const CK_RV rv = wrapped.method == WrapMethod::kAesGcm ? UnwrapGcm(*session, under, aad, wrapped, out)
                                                          : UnwrapPad(*session, under, wrapped, out);
   if (rv == CKR_OK) return out;
-  // Tokens have many codes for what does not authenticate, CKR_GENERAL_ERROR among them. One that still finds
-  // the key is there and well, so what it was given is at fault.
-  if (ToStatus(rv).code() == StatusCode::kUnavailable && rv != CKR_DEVICE_REMOVED &&
-      session->FindOne(id).ok()) {
+  // A token that still finds the key, in a session of its own, is well: what it was given is at fault.
+  if (MayMeanAltered(rv) && session->Reopen().ok() && session->FindOne(id).ok()) {
     return DataLoss("the keyring's PKCS#11 part was altered or belongs to another keyring or epoch");
   }
   return ToStatus(rv);
