@@ -27,6 +27,8 @@ inline Status AlreadyExists(std::string_view m) { return Error(StatusCode::kAlre
 inline Status PermissionDenied(std::string_view m) { return Error(StatusCode::kPermissionDenied, m); }
 inline Status Unauthenticated(std::string_view m) { return Error(StatusCode::kUnauthenticated, m); }
 inline Status FailedPrecondition(std::string_view m) { return Error(StatusCode::kFailedPrecondition, m); }
+// What was asked for was taken back by somebody entitled, such as a document that was erased on request.
+inline Status Aborted(std::string_view m) { return Error(StatusCode::kAborted, m); }
 inline Status ResourceExhausted(std::string_view m) { return Error(StatusCode::kResourceExhausted, m); }
 inline Status DataLoss(std::string_view m) { return Error(StatusCode::kDataLoss, m); }
 inline Status Unavailable(std::string_view m) { return Error(StatusCode::kUnavailable, m); }

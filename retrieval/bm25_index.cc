@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <utility>
 
 namespace cloister::retrieval {
 
@@ -17,6 +18,20 @@ void Bm25Index::Append(const IndexSlice& slice) {
   sentences_.insert(sentences_.end(), slice.sentences.begin(), slice.sentences.end());
   for (const uint32_t length : slice.lengths) terms_total_ += length;
   for (const uint32_t count : slice.sentences) sentences_total_ += count;
+}
+
+void Bm25Index::Wipe(const ChunkSet& chunks) {
+  std::vector<bool> wiped(size());
+  for (const uint32_t chunk : chunks) {
+    wiped[chunk] = true;
+    terms_total_ -= std::exchange(lengths_[chunk], 0);
+    sentences_total_ -= std::exchange(sentences_[chunk], 0);
+  }
+  for (auto entry = postings_.begin(); entry != postings_.end();) {
+    std::vector<Posting>& list = entry->second;
+    std::erase_if(list, [&](const Posting& posting) { return wiped[posting.chunk]; });
+    entry = list.empty() ? postings_.erase(entry) : std::next(entry);
+  }
 }
 
 Bm25Index::Question Bm25Index::Weigh(const std::vector<std::string>& terms) const {

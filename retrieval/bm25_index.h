@@ -30,6 +30,9 @@ class Bm25Index {
   // The slice's chunks get the next ordinals.
   void Append(const IndexSlice& slice);
 
+  // Takes out everything about these chunks but their ordinals; they find nothing and count for nothing.
+  void Wipe(const ChunkSet& chunks);
+
   // One question: its distinct terms with their weights.
   struct Question {
     std::vector<std::pair<std::string, float>> terms;  // Term, inverse document frequency x repetitions.

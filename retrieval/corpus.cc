@@ -33,12 +33,16 @@ StatusOr<std::unique_ptr<Corpus>> Corpus::Open(storage::KvStore& store, const Da
   CLOISTER_ASSIGN_OR_RETURN(corpus->analyzer_, Analyzer::New());
   CLOISTER_ASSIGN_OR_RETURN(corpus->rows_, Rows::Open(store, database, keys));
   CLOISTER_ASSIGN_OR_RETURN(corpus->directory_, Directory::Open(*corpus->rows_));
+  CLOISTER_ASSIGN_OR_RETURN(corpus->retired_, RetiredKeys::Open(*corpus->rows_, clock));
+  CLOISTER_ASSIGN_OR_RETURN(corpus->suppressions_, Suppressions::Open(*corpus->rows_));
   CLOISTER_ASSIGN_OR_RETURN(corpus->documents_,
-                            DocumentStore::Open(*corpus->rows_, *corpus->directory_, clock));
+                            DocumentStore::Open(*corpus->rows_, *corpus->directory_, *corpus->retired_,
+                                                *corpus->suppressions_, clock));
   CLOISTER_ASSIGN_OR_RETURN(corpus->segments_,
                             SegmentStore::Open(corpus->options_.segment_directory, database, keys));
   CLOISTER_RETURN_IF_ERROR(corpus->LoadSegments());
   CLOISTER_RETURN_IF_ERROR(corpus->LoadFresh());
+  CLOISTER_RETURN_IF_ERROR(corpus->RetireSegmentKeys(corpus->segments_->dropped_keys()));
   // A segment that was set aside is replaced now, so that the next start does not find it missing again.
   // Failing to write one costs time at the next start and nothing else.
   const Status status =
@@ -170,24 +174,46 @@ Status Corpus::PublishIfDue() {
 }
 
 Status Corpus::PublishFresh() {
-  // What goes into new segments: the fresh documents, and what is left of segments that are mostly dead.
+  uint32_t rewritten = 0;
+  return Publish(false, rewritten);
+}
+
+// Before the manifest stops naming them, so that no crash makes them forgotten; Shred() leaves what is still named.
+Status Corpus::RetireSegmentKeys(const std::vector<KeyId>& keys) {
+  if (keys.empty()) return absl::OkStatus();
+  {
+    std::lock_guard writing(rows_->write_mutex());
+    storage::WriteBatch batch;
+    CLOISTER_RETURN_IF_ERROR(retired_->Retire(batch, keys));
+    CLOISTER_RETURN_IF_ERROR(rows_->Commit(std::move(batch)));
+  }
+  retired_->Committed(keys);
+  return absl::OkStatus();
+}
+
+Status Corpus::Publish(bool any_dead, uint32_t& rewritten) {
   std::vector<DocumentId> wanted;
   std::vector<Published> kept;
+  std::vector<KeyId> replaced;
   std::vector<IndexSlice> slices;
   {
     std::shared_lock lock(index_mutex_);
-    wanted.assign(fresh_.begin(), fresh_.end());
+    if (!any_dead) wanted.assign(fresh_.begin(), fresh_.end());
     for (Published& published : published_) {
       std::vector<DocumentId> live;
       for (const auto& [document, version] : published.documents) {
         if (!fresh_.contains(document) && index_.VersionOf(document) == version) live.push_back(document);
       }
-      if (live.size() * 2 >= published.documents.size()) {
+      const bool keep = any_dead ? live.size() == published.documents.size()
+                                 : live.size() * 2 >= published.documents.size();
+      if (keep) {
         kept.push_back(published);
       } else {
         wanted.insert(wanted.end(), live.begin(), live.end());
+        replaced.push_back(published.info.key);
       }
     }
+    if (any_dead && replaced.empty()) return absl::OkStatus();
     const size_t chunk_bytes =
         size_t{index_.dimension()} * sizeof(float) + 2048;  // About; a segment may be twice it.
     std::vector<DocumentId> group;
@@ -211,7 +237,9 @@ Status Corpus::PublishFresh() {
       published.documents.emplace_back(document.document, document.version);
     kept.push_back(std::move(published));
   }
+  CLOISTER_RETURN_IF_ERROR(RetireSegmentKeys(replaced));
   CLOISTER_RETURN_IF_ERROR(segments_->Publish(std::move(infos)));
+  rewritten = static_cast<uint32_t>(replaced.size());
   std::unique_lock lock(index_mutex_);
   published_ = std::move(kept);
   for (const IndexSlice& slice : slices) {
@@ -220,7 +248,7 @@ Status Corpus::PublishFresh() {
       if (index_.VersionOf(document.document) == document.version) fresh_.erase(document.document);
     }
   }
-  fresh_bytes_ = 0;
+  if (!any_dead) fresh_bytes_ = 0;
   return absl::OkStatus();
 }
 

@@ -53,12 +53,36 @@ class Corpus {
   StatusOr<DocumentStore::PutResult> Put(const NewDocument& document, std::string_view actor);
   StatusOr<bool> Delete(const SourceName& name, std::string_view actor);
 
+  // Destroys the keys of everything that was superseded, deleted or rewritten, after rewriting the segments that still
+  // hold some of it. One at a time; changes and searches go on. Errors: kUnavailable (not finished; call again),
+  // kResourceExhausted.
+  struct Shredded {
+    std::vector<KeyId> keys;    // Destroyed by this call.
+    uint32_t segments = 0;      // Rewritten.
+    storage::Destruction destruction;
+  };
+  StatusOr<Shredded> Shred();
+
+  // Erasing (see erasure.h). The first takes documents out of the index in memory, so that no search that begins
+  // afterwards finds them, and out of the store's memory; the second overwrites what is left of them there.
+  void RemoveErased(const std::vector<DocumentId>& documents);
+  void WipeErased();
+  // Where any of these still is: in the index, or in a segment that a manifest names.
+  struct Remains {
+    uint64_t indexed = 0, segments = 0;
+  };
+  Remains FindRemains(const std::vector<DocumentId>& documents) const;
+  // Segments that hold any of these.
+  uint32_t SegmentsWith(const std::vector<DocumentId>& documents) const;
+
   // Takes a document whose rows turned out damaged out of the index and counts it.
   void Withdraw(const DocumentId& document);
 
   Rows& rows() { return *rows_; }
   Directory& directory() { return *directory_; }
   DocumentStore& documents() { return *documents_; }
+  RetiredKeys& retired_keys() { return *retired_; }
+  Suppressions& suppressions() { return *suppressions_; }
   const Analyzer& analyzer() const { return *analyzer_; }
   CorpusStatus GetStatus() const;
 
@@ -84,7 +108,11 @@ class Corpus {
   Status LoadFresh();
   Status AddToIndex(const DocumentInfo& info, const IndexSlice& slice);
   Status PublishIfDue();
+  // Writes what goes into new segments, and publishes. With `any_dead`, every segment that holds something dead is
+  // rewritten, and nothing else; otherwise the fresh documents and what is left of mostly dead segments.
+  Status Publish(bool any_dead, uint32_t& rewritten);
   Status PublishFresh();
+  Status RetireSegmentKeys(const std::vector<KeyId>& keys);
   bool IsConditional(const DocumentInfo& info) const;
 
   struct Published {
@@ -95,8 +123,11 @@ class Corpus {
   const CorpusOptions options_;
   std::unique_ptr<Rows> rows_;
   std::unique_ptr<Directory> directory_;
+  std::unique_ptr<RetiredKeys> retired_;
+  std::unique_ptr<Suppressions> suppressions_;
   std::unique_ptr<DocumentStore> documents_;
   std::unique_ptr<Analyzer> analyzer_;
+  std::mutex shred_mutex_;  // Taken before publish_mutex_.
 
   mutable std::shared_mutex index_mutex_;
   Index index_;

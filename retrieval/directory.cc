@@ -211,6 +211,38 @@ StatusOr<bool> Directory::PutCollection(Collection collection, std::string_view 
   return created;
 }
 
+Status Directory::DeleteCollection(std::string_view name, std::string_view actor) {
+  std::lock_guard writing(rows_.write_mutex());
+  auto state = std::make_shared<PolicyState>(*CurrentPolicy());
+  storage::WriteBatch batch;
+  std::string row_key;
+  {
+    std::shared_lock lock(mutex_);
+    const auto found = collections_.find(name);
+    if (found == collections_.end()) return NotFound("no such collection");
+    row_key = found->second.row_key;
+  }
+  batch.Delete(kCollectionsFamily, row_key);
+  const size_t classes = std::erase_if(state->classes, [&](const auto& entry) {
+    if (entry.second.collection != name) return false;
+    batch.Delete(kClassesFamily, entry.first.bytes());
+    return true;
+  });
+  Event event;
+  event.name = "policy.changed";
+  event.actor = std::string(actor);
+  event.fields = {{"change", "collection.deleted"},
+                  {"collection_id", HexEncode(row_key)},
+                  {"classes", std::to_string(classes)},
+                  {"sequence", std::to_string(rows_.NextSequence())}};
+  CLOISTER_RETURN_IF_ERROR(rows_.Commit(std::move(batch), {event}));
+  std::unique_lock lock(mutex_);
+  collections_.erase(collections_.find(name));
+  state->policy_sequence = rows_.CommitSequence();
+  policy_ = std::move(state);
+  return absl::OkStatus();
+}
+
 std::vector<User> Directory::ListUsers() const {
   std::shared_lock lock(mutex_);
   std::vector<User> users;

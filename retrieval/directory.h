@@ -49,6 +49,9 @@ class Directory {
   // Returns whether it is new.
   StatusOr<bool> PutCollection(Collection collection, std::string_view actor);
 
+  // Takes an empty collection and its classes away; documents that are still in it keep it. Errors: kNotFound.
+  Status DeleteCollection(std::string_view name, std::string_view actor);
+
   std::vector<User> ListUsers() const;
   std::vector<Collection> ListCollections() const;
   std::optional<Collection> FindCollection(std::string_view name) const;

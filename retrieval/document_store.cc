@@ -96,9 +96,9 @@ Event DocumentEvent(std::string_view name, std::string_view actor, const Documen
 
 }  // namespace
 
-StatusOr<std::unique_ptr<DocumentStore>> DocumentStore::Open(Rows& rows, Directory& directory,
-                                                             const Clock& clock) {
-  std::unique_ptr<DocumentStore> store(new DocumentStore(rows, directory, clock));
+StatusOr<std::unique_ptr<DocumentStore>> DocumentStore::Open(Rows& rows, Directory& directory, RetiredKeys& retired,
+                                                             Suppressions& suppressions, const Clock& clock) {
+  std::unique_ptr<DocumentStore> store(new DocumentStore(rows, directory, retired, suppressions, clock));
   CLOISTER_RETURN_IF_ERROR(store->Load());
   return store;
 }
@@ -155,20 +155,35 @@ void DocumentStore::Forget(const DocumentInfo& info) {
 StatusOr<storage::DataKey> DocumentStore::TakeKey() {
   if (keys_ahead_.empty()) {
     CLOISTER_ASSIGN_OR_RETURN(keys_ahead_,
-                              rows_.keys().CreateKeys(storage::KeyKind::kDocument, kDocumentKeysAhead));
+                              rows_.keys().CreateKeys(storage::KeyKind::kDocument, next_keys_ahead_));
     if (keys_ahead_.empty()) return Internal("the key source made no keys");
+    next_keys_ahead_ = std::min(next_keys_ahead_ * 2, kDocumentKeysAheadMax);
   }
   storage::DataKey key = std::move(keys_ahead_.back());
   keys_ahead_.pop_back();
   return key;
 }
 
-StatusOr<storage::DataKey> DocumentStore::KeyOf(const DocumentInfo& info) const {
-  CLOISTER_ASSIGN_OR_RETURN(
-      const std::string record,
-      rows_.GetSnapshot()->Get(kDocumentsFamily, VersionKey(info.document, info.version)));
-  CLOISTER_ASSIGN_OR_RETURN(const KeyId id, storage::RecordKeyId(record));
-  return rows_.keys().GetKey(id);
+StatusOr<std::vector<KeyId>> DocumentStore::RetireKeyOf(const DocumentInfo& info, storage::WriteBatch& batch) {
+  const auto record = rows_.GetSnapshot()->Get(kDocumentsFamily, VersionKey(info.document, info.version));
+  const auto id = record.ok() ? storage::RecordKeyId(*record) : StatusOr<KeyId>(record.status());
+  if (!id.ok() && !IsUnreadable(id.status())) return id.status();
+  if (!id.ok()) {
+    LogStatus(LogLevel::kWarning, "retrieval.key_of_damaged_row_kept", id.status());
+    return std::vector<KeyId>();
+  }
+  CLOISTER_RETURN_IF_ERROR(retired_.Retire(batch, {*id}));
+  return std::vector<KeyId>{*id};
+}
+
+Status DocumentStore::CheckNotSuppressed(const DocumentInfo& info) const {
+  // The same bytes under a name that is there already are another document that nobody asked to erase.
+  if (suppressions_.CoversName(NameOf(info)) ||
+      (!FindSource(NameOf(info)) && suppressions_.CoversContent(info.collection, info.original_sha256))) {
+    return Aborted(
+        "it was erased on request and may not come back; `cloister erase lift` allows it again, with a reason");
+  }
+  return absl::OkStatus();
 }
 
 Status DocumentStore::CheckEmbedder(const DocumentInfo& info, const DocumentInfo* replaced) const {
@@ -198,11 +213,9 @@ StatusOr<DocumentStore::PutResult> DocumentStore::Put(const NewDocument& documen
     std::shared_lock lock(mutex_);
     if (!unreadable_.contains(replaced->document)) return PutResult{replaced, std::nullopt, true};
   }
+  CLOISTER_RETURN_IF_ERROR(CheckNotSuppressed(info));
   CLOISTER_RETURN_IF_ERROR(CheckEmbedder(info, replaced.get()));
-  // A damaged document may be damaged in what names its key, so its next version gets a new one.
-  auto key = replaced ? KeyOf(*replaced) : TakeKey();
-  if (!key.ok() && replaced && IsUnreadable(key.status())) key = TakeKey();
-  if (!key.ok()) return key.status();
+  CLOISTER_ASSIGN_OR_RETURN(const storage::DataKey key, TakeKey());
   info.document = replaced ? replaced->document : crypto::RandomId<DocumentId>();
   info.version = crypto::RandomId<VersionId>();
   info.sequence = rows_.NextSequence();
@@ -213,12 +226,17 @@ StatusOr<DocumentStore::PutResult> DocumentStore::Put(const NewDocument& documen
     chunks.push_back(added.chunk);
     chunks.back().id = crypto::RandomId<ChunkId>();
   }
-  CLOISTER_RETURN_IF_ERROR(WriteContent(batch, *key, info, document, chunks));
-  if (replaced) DeleteRows(batch, *replaced);
+  CLOISTER_RETURN_IF_ERROR(WriteContent(batch, key, info, document, chunks));
+  std::vector<KeyId> retired;
+  if (replaced) {
+    DeleteRows(batch, *replaced);
+    CLOISTER_ASSIGN_OR_RETURN(retired, RetireKeyOf(*replaced, batch));
+  }
   const Event event = DocumentEvent(replaced ? "document.updated" : "document.ingested", actor, info);
   CLOISTER_RETURN_IF_ERROR(rows_.Commit(std::move(batch), {event}));
 
   directory_.ClassCommitted(class_of);
+  retired_.Committed(retired);
   PutResult result{std::make_shared<DocumentInfo>(std::move(info)), std::nullopt, false};
   std::unique_lock lock(mutex_);
   if (replaced) {
@@ -287,8 +305,10 @@ StatusOr<std::optional<DocumentId>> DocumentStore::Delete(const SourceName& name
   if (!info) return std::optional<DocumentId>();
   storage::WriteBatch batch;
   DeleteRows(batch, *info);
-  Event event = DocumentEvent("document.deleted", actor, *info);
+  CLOISTER_ASSIGN_OR_RETURN(const std::vector<KeyId> retired, RetireKeyOf(*info, batch));
+  const Event event = DocumentEvent("document.deleted", actor, *info);
   CLOISTER_RETURN_IF_ERROR(rows_.Commit(std::move(batch), {event}));
+  retired_.Committed(retired);
   std::unique_lock lock(mutex_);
   Forget(*info);
   return std::optional<DocumentId>(info->document);

@@ -19,7 +19,9 @@
 #include "common/status.h"
 #include "retrieval/directory.h"
 #include "retrieval/records.h"
+#include "retrieval/retired_keys.h"
 #include "retrieval/rows.h"
+#include "retrieval/suppressions.h"
 
 namespace cloister::retrieval {
 
@@ -33,8 +35,8 @@ constexpr size_t kSentencesPerChunkMax = 4'096;
 constexpr size_t kBoxesPerSentenceMax = 1'024;
 constexpr size_t kSectionDepthMax = 32;
 constexpr uint32_t kDimensionMax = 4'096;
-constexpr uint32_t kDocumentKeysAhead =
-    64;  // Keys made durable at once, so that most documents need no call.
+// Keys made durable at once, so that most documents need no call: the first time the one, then twice as many each time.
+constexpr uint32_t kDocumentKeysAheadMin = 64, kDocumentKeysAheadMax = 1'024;
 
 struct NewChunk {
   Chunk chunk;                          // Its id is chosen by Put.
@@ -62,25 +64,41 @@ struct ChunkContent {
   std::vector<float> sentence_vectors;  // Sentences x 2 x dimension, or empty.
 };
 
-// Thread-safe. `rows`, `directory` and `clock` must outlive it.
+// What erasing a document takes away.
+struct ErasedRows {
+  uint64_t rows = 0;
+  std::vector<KeyId> keys;  // Of all its versions; unique.
+};
+
+// Thread-safe. All references must outlive it.
 class DocumentStore {
  public:
   // Opens every document row. One that does not open is logged, counted and left out; it is never served.
   // Errors: kUnavailable (keys or disk).
-  static StatusOr<std::unique_ptr<DocumentStore>> Open(Rows& rows, Directory& directory, const Clock& clock);
+  static StatusOr<std::unique_ptr<DocumentStore>> Open(Rows& rows, Directory& directory, RetiredKeys& retired,
+                                                       Suppressions& suppressions, const Clock& clock);
 
   struct PutResult {
     std::shared_ptr<const DocumentInfo> info;
     std::optional<DocumentId> replaced;  // The document it is a new version of.
     bool unchanged = false;              // Nothing was written: the same content was there.
   };
-  // Durable when it returns. Replaces the current version of the same collection, origin and source in the
-  // same batch. Errors: kInvalidArgument (a limit, a range, a name, a date), kNotFound (no such collection),
-  // kFailedPrecondition (vectors of another embedder than the documents that are there), kResourceExhausted
-  // (disk full), kUnavailable.
+  // Durable when it returns, under a key of its own. Replaces the current version of the same collection, origin and
+  // source in the same batch, and retires that one's key. Errors: kInvalidArgument (a limit, a range, a name, a date),
+  // kNotFound (no such collection), kFailedPrecondition (vectors of another embedder than the documents that are
+  // there), kAborted (it was erased on request and may not come back), kResourceExhausted (disk full), kUnavailable.
   StatusOr<PutResult> Put(const NewDocument& document, std::string_view actor);
-  // The document that was deleted, or nothing. Errors: kUnavailable, kResourceExhausted.
+  // The document that was deleted, or nothing; its key is retired. Errors: kUnavailable, kResourceExhausted.
   StatusOr<std::optional<DocumentId>> Delete(const SourceName& name, std::string_view actor);
+
+  // Erasing, in two halves. The first adds the removal of every row of any version of `document` to `batch` and says
+  // which keys seal them, also when the document cannot be read; the caller holds rows.write_mutex(). The second
+  // follows once that is durable. Errors: kUnavailable.
+  StatusOr<ErasedRows> AddErasure(const storage::Snapshot& snapshot, const DocumentId& document,
+                                  storage::WriteBatch& batch) const;
+  void Erased(const DocumentId& document);
+  // Rows of any version of it.
+  StatusOr<uint64_t> CountRows(const storage::Snapshot& snapshot, const DocumentId& document) const;
 
   std::shared_ptr<const DocumentInfo> Find(const DocumentId& document) const;  // Null when absent.
   std::shared_ptr<const DocumentInfo> FindSource(const SourceName& name) const;
@@ -106,11 +124,13 @@ class DocumentStore {
   StatusOr<ForIndex> ReadForIndex(const storage::Snapshot& snapshot, const DocumentInfo& info) const;
 
  private:
-  DocumentStore(Rows& rows, Directory& directory, const Clock& clock)
-      : rows_(rows), directory_(directory), clock_(clock) {}
+  DocumentStore(Rows& rows, Directory& directory, RetiredKeys& retired, Suppressions& suppressions, const Clock& clock)
+      : rows_(rows), directory_(directory), retired_(retired), suppressions_(suppressions), clock_(clock) {}
   Status Load();
   StatusOr<storage::DataKey> TakeKey();
-  StatusOr<storage::DataKey> KeyOf(const DocumentInfo& info) const;
+  Status CheckNotSuppressed(const DocumentInfo& info) const;
+  // Adds to `batch` that the key of this version is retired; returns it, or nothing when damage hides which it is.
+  StatusOr<std::vector<KeyId>> RetireKeyOf(const DocumentInfo& info, storage::WriteBatch& batch);
   Status CheckEmbedder(const DocumentInfo& info, const DocumentInfo* replaced) const;
   Status WriteContent(storage::WriteBatch& batch, const storage::DataKey& key, const DocumentInfo& info,
                       const NewDocument& document, const std::vector<Chunk>& chunks);
@@ -120,8 +140,11 @@ class DocumentStore {
 
   Rows& rows_;
   Directory& directory_;
+  RetiredKeys& retired_;
+  Suppressions& suppressions_;
   const Clock& clock_;
-  std::vector<storage::DataKey> keys_ahead_;  // Guarded by rows_.write_mutex().
+  std::vector<storage::DataKey> keys_ahead_;  // Guarded by rows_.write_mutex(), as the next is.
+  uint32_t next_keys_ahead_ = kDocumentKeysAheadMin;
   mutable std::shared_mutex mutex_;
   std::unordered_map<DocumentId, std::shared_ptr<const DocumentInfo>> documents_;
   std::unordered_map<std::string, DocumentId> sources_;  // By SourceKey().

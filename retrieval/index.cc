@@ -44,6 +44,18 @@ void Index::Remove(const DocumentId& document) {
   ++generation_;
 }
 
+void Index::WipeDead() {
+  ChunkSet dead;
+  dead.addRange(0, lexical_.size());
+  for (const auto& [access_class, chunks] : classes_) dead -= chunks;
+  dead -= wiped_;
+  if (dead.isEmpty()) return;
+  lexical_.Wipe(dead);
+  dense_.Wipe(dead);
+  wiped_ |= dead;
+  ++generation_;
+}
+
 std::vector<DocumentId> Index::DocumentIds() const {
   std::vector<DocumentId> ids;
   ids.reserve(documents_.size());

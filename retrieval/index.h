@@ -48,6 +48,9 @@ class Index {
   // replaced. Errors: kFailedPrecondition (vectors of another dimension), kResourceExhausted.
   Status Append(const IndexSlice& slice, const std::vector<ClassId>& classes);
   void Remove(const DocumentId& document);
+  // Overwrites the vectors and takes out the postings of chunks that belong to no document any more, which Remove leaves
+  // in memory until the next compaction. Visits every posting.
+  void WipeDead();
   bool WantsCompaction() const { return dead_ > kDeadChunksMin && dead_ > lexical_.size() - dead_; }
   // Rewrites the index without the chunks of removed documents. Ordinals change.
   Status Compact();
@@ -86,6 +89,7 @@ class Index {
   std::unordered_map<DocumentId, Place> documents_;
   std::map<uint32_t, DocumentId> by_first_;  // First ordinal to document; live ones only.
   std::map<ClassId, ChunkSet> classes_;
+  ChunkSet wiped_;  // Dead chunks of which nothing is left.
   uint32_t dead_ = 0;
   uint64_t generation_ = 0;
 };

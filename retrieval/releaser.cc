@@ -91,9 +91,11 @@ Status Releaser::AddPassage(Work& work, const Handle& handle) {
   const auto hit = work.context->hits.find(handle);
   if (hit == work.context->hits.end()) return absl::OkStatus();
   const ChunkRef& chunk = hit->second.chunk;
+  // The snapshot may be older than an erasure that has begun.
+  if (!corpus_.documents().Find(chunk.document)) return absl::OkStatus();
   const auto info = corpus_.documents().InfoAt(*work.snapshot, chunk.document, chunk.version);
   if (info.status().code() == StatusCode::kNotFound) return absl::OkStatus();  // Replaced or deleted since.
-  if (!info.ok()) return Damaged(info.status(), chunk.document);
+  if (!info.ok()) return Damaged(info.status(), chunk);
 
   auto decided = work.decisions.find(info->access_class);
   if (decided == work.decisions.end()) {
@@ -110,7 +112,7 @@ Status Releaser::AddPassage(Work& work, const Handle& handle) {
   if (subjects.size() > kSubjectsPerReleaseMax) return absl::OkStatus();
 
   auto passage = ReadPassage(*work.snapshot, *work.context, *info, handle, hit->second);
-  if (!passage.ok()) return Damaged(passage.status(), chunk.document);
+  if (!passage.ok()) return Damaged(passage.status(), chunk);
   work.record.obligations = std::move(obligations);
   work.record.policy_version = decided->second.policy_version;
   work.record.passages.push_back(
@@ -120,11 +122,14 @@ Status Releaser::AddPassage(Work& work, const Handle& handle) {
   return absl::OkStatus();
 }
 
-// A document that cannot be read gives nothing from now on; a key service that is down fails the release.
-Status Releaser::Damaged(const Status& status, const DocumentId& document) {
+// A document that cannot be read gives nothing from now on; a key service that is down fails the release. A version that
+// was replaced or erased meanwhile may have lost its key on purpose.
+Status Releaser::Damaged(const Status& status, const ChunkRef& chunk) {
   if (!IsUnreadable(status)) return status;
+  const auto current = corpus_.documents().Find(chunk.document);
+  if (!current || current->version != chunk.version) return absl::OkStatus();
   LogStatus(LogLevel::kError, "retrieval.document_unreadable", status);
-  corpus_.Withdraw(document);
+  corpus_.Withdraw(chunk.document);
   return absl::OkStatus();
 }
 

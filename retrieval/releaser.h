@@ -101,7 +101,7 @@ class Releaser {
  private:
   struct Work;
   Status AddPassage(Work& work, const Handle& handle);
-  Status Damaged(const Status& status, const DocumentId& document);
+  Status Damaged(const Status& status, const ChunkRef& chunk);
   StatusOr<policy::Decision> DecideAt(const storage::Snapshot& snapshot, const policy::Principal& principal,
                                       const ClassId& access_class) const;
   StatusOr<ReleasedText> ReadPassage(const storage::Snapshot& snapshot, const SearchContext& context,

@@ -48,7 +48,8 @@ std::vector<std::string> ColumnFamilies() {
   std::vector<std::string> families;
   for (const std::string_view family :
        {kDocumentsFamily, kOriginalsFamily, kTextFamily, kChunksFamily, kVectorsFamily,
-        kSentenceVectorsFamily, kClassesFamily, kCollectionsFamily, kUsersFamily, kOutboxFamily}) {
+        kSentenceVectorsFamily, kClassesFamily, kCollectionsFamily, kUsersFamily, kOutboxFamily,
+        kRetiredKeysFamily, kSuppressionsFamily, kHoldsFamily, kErasuresFamily}) {
     families.emplace_back(family);
   }
   return families;

@@ -31,6 +31,10 @@ inline constexpr std::string_view kClassesFamily = "classes";
 inline constexpr std::string_view kCollectionsFamily = "collections";
 inline constexpr std::string_view kUsersFamily = "users";
 inline constexpr std::string_view kOutboxFamily = "outbox";
+inline constexpr std::string_view kRetiredKeysFamily = "retired-keys";
+inline constexpr std::string_view kSuppressionsFamily = "suppressions";
+inline constexpr std::string_view kHoldsFamily = "holds";
+inline constexpr std::string_view kErasuresFamily = "erasures";
 std::vector<std::string> ColumnFamilies();
 
 // Something that audit must hear about: written in the batch of the change itself, delivered at least once.

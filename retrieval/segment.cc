@@ -136,6 +136,7 @@ Status SegmentStore::Load(const std::function<void(const SegmentInfo&, IndexSlic
     } else {
       LogStatus(LogLevel::kError, "retrieval.segment_quarantined", slice.status());
       Quarantine(PathOf(info.id));
+      dropped_keys_.push_back(info.key);
     }
   }
   segments_ = std::move(good);

@@ -52,6 +52,8 @@ class SegmentStore {
   // Errors: kResourceExhausted (more than kSegmentsMax, disk full), kUnavailable.
   Status Publish(std::vector<SegmentInfo> segments);
 
+  // Keys of segments that Load set aside: nothing needs them any more.
+  const std::vector<KeyId>& dropped_keys() const { return dropped_keys_; }
   const std::vector<SegmentInfo>& segments() const { return segments_; }
   uint32_t quarantined() const { return quarantined_; }
 
@@ -67,6 +69,7 @@ class SegmentStore {
   const DatabaseId database_;
   storage::KeySource& keys_;
   std::vector<SegmentInfo> segments_;
+  std::vector<KeyId> dropped_keys_;
   uint32_t quarantined_ = 0;
 };
 

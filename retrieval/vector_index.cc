@@ -108,6 +108,14 @@ Status FaissIndex::Append(uint32_t count, uint32_t dimension, const float* vecto
   return absl::OkStatus();
 }
 
+void FaissIndex::Wipe(const ChunkSet& chunks) {
+  if (flat_ == nullptr) return;
+  for (const uint32_t chunk : chunks) {
+    float* const vector = flat_->get_xb() + size_t{chunk} * dimension();
+    std::fill(vector, vector + dimension(), 0.0f);
+  }
+}
+
 StatusOr<std::vector<Scored>> FaissIndex::Search(const std::vector<float>& question,
                                                  const ChunkSet& permitted, size_t k) const {
   if (flat_ == nullptr || permitted.isEmpty() || k == 0) return std::vector<Scored>();

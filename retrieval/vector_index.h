@@ -37,6 +37,9 @@ class FaissIndex {
   // Errors: kFailedPrecondition (another dimension than before), kResourceExhausted (memory).
   Status Append(uint32_t count, uint32_t dimension, const float* vectors);
 
+  // Overwrites the vectors of these chunks with zeros.
+  void Wipe(const ChunkSet& chunks);
+
   // The best `k` among `permitted`, best first, ties by ordinal. `question` has dimension() floats.
   // Errors: kInvalidArgument (another size), kInternal (FAISS).
   StatusOr<std::vector<Scored>> Search(const std::vector<float>& question, const ChunkSet& permitted,

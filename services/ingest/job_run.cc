@@ -214,7 +214,8 @@ Status JobRun::StoreFile(PreparedFile file) {
     return peers_.documents->PutDocument(&context, request, &response);
   });
   // What retrieval has against this one document is the document's failure; anything else would meet the next, too.
-  if (put.code() == StatusCode::kInvalidArgument || put.code() == StatusCode::kDataLoss) {
+  if (put.code() == StatusCode::kInvalidArgument || put.code() == StatusCode::kDataLoss ||
+      put.code() == StatusCode::kAborted) {
     FailFile(source, "was not accepted: " + MessageOf(put));
     return Status();
   }
