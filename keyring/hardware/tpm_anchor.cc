@@ -1,40 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "keyring/hardware/tpm_anchor.h"
 
-#include <algorithm>
-#include <charconv>
-#include <set>
-
 #include "common/bytes.h"
 #include "crypto/hash.h"
 #include "crypto/random.h"
 #include "keyring/hardware/tpm_device.h"
+#include "keyring/hardware/tpm_names.h"
 
 namespace cloister::keyring {
 namespace {
 
-constexpr std::string_view kNamePrefix = "nv:";
 constexpr uint8_t kBlobVersion = 1;
 constexpr size_t kSecretBytes = 32;
 constexpr size_t kPrimaryNameBytes = 34;  // Two of algorithm, 32 of SHA-256.
-constexpr int kNameAttempts = 64;
-
-std::string NameOf(uint32_t index) {
-  ByteWriter out;
-  out.U32(index);
-  return std::string(kNamePrefix) + HexEncode(out.bytes());
-}
-
-StatusOr<uint32_t> IndexOf(std::string_view name) {
-  uint32_t index = 0;
-  if (name.starts_with(kNamePrefix)) {
-    const std::string_view digits = name.substr(kNamePrefix.size());
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index, 16);
-    // The top byte of an NV index's handle; Destroy must reach nothing else.
-    if (error == std::errc() && NameOf(index) == name && index >> 24 == 0x01) return index;
-  }
-  return DataLoss("the keyring names a key that is not one of a TPM");
-}
 
 struct Blob {
   TpmPolicy policy;
@@ -113,18 +91,11 @@ std::string TpmAnchor::Describe() const {
 
 StatusOr<std::string> TpmAnchor::NewName() {
   CLOISTER_ASSIGN_OR_RETURN(const auto device, TpmDevice::Connect(options_.tcti, owner_auth_));
-  CLOISTER_ASSIGN_OR_RETURN(const auto taken, device->Indexes(options_.nv_first, options_.nv_count));
-  const std::set<uint32_t> set(taken.begin(), taken.end());
-  for (int attempt = 0; attempt < kNameAttempts; ++attempt) {
-    const std::string random = crypto::RandomBytes(4);
-    const uint32_t index = options_.nv_first + ByteReader(random).U32() % std::max(options_.nv_count, 1u);
-    if (!set.contains(index)) return NameOf(index);
-  }
-  return ResourceExhausted("the TPM's range of indexes is full: remove NV indexes that nothing uses");
+  return FreeTpmName(*device, options_.nv_first, options_.nv_count);
 }
 
 StatusOr<NewEpoch> TpmAnchor::Create(std::string_view name, std::string_view context) {
-  CLOISTER_ASSIGN_OR_RETURN(const uint32_t index, IndexOf(name));
+  CLOISTER_ASSIGN_OR_RETURN(const uint32_t index, TpmIndexOfName(name));
   Blob blob;
   CLOISTER_ASSIGN_OR_RETURN(blob.policy.pcr_mask, MaskOf(options_.pcrs));
   blob.policy.with_auth = !pin_.empty();
@@ -150,7 +121,7 @@ StatusOr<NewEpoch> TpmAnchor::Create(std::string_view name, std::string_view con
 }
 
 StatusOr<crypto::Secret> TpmAnchor::Open(const EpochLocation& location, std::string_view context) {
-  CLOISTER_ASSIGN_OR_RETURN(const uint32_t index, IndexOf(location.name));
+  CLOISTER_ASSIGN_OR_RETURN(const uint32_t index, TpmIndexOfName(location.name));
   CLOISTER_ASSIGN_OR_RETURN(const Blob blob, Parse(location.blob));
   CLOISTER_ASSIGN_OR_RETURN(const auto device, TpmDevice::Connect(options_.tcti, owner_auth_));
   CLOISTER_ASSIGN_OR_RETURN(const bool there, device->Has(index));
@@ -173,7 +144,7 @@ StatusOr<crypto::Secret> TpmAnchor::Open(const EpochLocation& location, std::str
 }
 
 Status TpmAnchor::Destroy(std::string_view name) {
-  CLOISTER_ASSIGN_OR_RETURN(const uint32_t index, IndexOf(name));
+  CLOISTER_ASSIGN_OR_RETURN(const uint32_t index, TpmIndexOfName(name));
   CLOISTER_ASSIGN_OR_RETURN(const auto device, TpmDevice::Connect(options_.tcti, owner_auth_));
   if (const Status undefined = device->Undefine(index);
       !undefined.ok() && undefined.code() != StatusCode::kNotFound) {

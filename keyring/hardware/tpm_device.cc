@@ -21,6 +21,9 @@ constexpr TPMT_SYM_DEF kSessionCipher = {
     .algorithm = TPM2_ALG_AES, .keyBits = {.aes = 128}, .mode = {.aes = TPM2_ALG_CFB}};
 constexpr TPMA_NV kIndexAttributes = TPMA_NV_POLICYREAD | TPMA_NV_POLICYWRITE | TPMA_NV_WRITEALL |
                                      TPMA_NV_WRITEDEFINE | (TPM2_NT_ORDINARY << TPMA_NV_TPM2_NT_SHIFT);
+constexpr TPMA_NV kCounterAttributes =
+    TPMA_NV_AUTHREAD | TPMA_NV_AUTHWRITE | TPMA_NV_NO_DA | (TPM2_NT_COUNTER << TPMA_NV_TPM2_NT_SHIFT);
+constexpr UINT16 kCounterBytes = 8;
 
 // What the TPM answered without the number of the handle, session or parameter it complains about; 0 for
 // answers that are not the TPM's.
@@ -48,6 +51,11 @@ Status ToStatus(TSS2_RC rc) {
     case TPM2_RC_HANDLE:
     case TPM2_RC_NV_UNINITIALIZED:  // Making it was interrupted before the key was in it.
       return NotFound("the TPM does not hold this key: it was destroyed, or this is another TPM");
+    case TPM2_RC_ATTRIBUTES:
+    case TPM2_RC_AUTH_UNAVAILABLE:
+    case TPM2_RC_NV_AUTHORIZATION:
+      return FailedPrecondition(
+          "the TPM's index is not of the kind it should be: the name is that of something else");
     case TPM2_RC_NV_DEFINED:
       return AlreadyExists("the TPM has a key under this name already");
     case TPM2_RC_NV_SPACE:
@@ -412,6 +420,44 @@ Status TpmDevice::Undefine(uint32_t index) {
                                                           session.get(), ESYS_TR_NONE, ESYS_TR_NONE));
   if (undefined.ok()) nv.Forget();  // The library has closed it.
   return undefined;
+}
+
+Status TpmDevice::DefineCounter(uint32_t index) {
+  CLOISTER_RETURN_IF_ERROR(handles_->NeedPrimary());
+  TPM2B_NV_PUBLIC area{};
+  area.nvPublic.nvIndex = index;
+  area.nvPublic.nameAlg = TPM2_ALG_SHA256;
+  area.nvPublic.attributes = kCounterAttributes;
+  area.nvPublic.dataSize = kCounterBytes;
+  Handle session(handles_->esys, true);
+  CLOISTER_RETURN_IF_ERROR(handles_->StartSession(TPM2_SE_HMAC, handles_->primary, 0, session));
+  const TPM2B_AUTH none{};
+  Handle nv(handles_->esys, false);
+  return ToStatus(Esys_NV_DefineSpace(handles_->esys, ESYS_TR_RH_OWNER, session.get(), ESYS_TR_NONE,
+                                      ESYS_TR_NONE, &none, &area, nv.out()));
+}
+
+Status TpmDevice::Increment(uint32_t index) {
+  CLOISTER_RETURN_IF_ERROR(handles_->NeedPrimary());
+  Handle nv(handles_->esys, false);
+  CLOISTER_RETURN_IF_ERROR(handles_->Find(index, {}, nv));
+  Handle session(handles_->esys, true);
+  CLOISTER_RETURN_IF_ERROR(handles_->StartSession(TPM2_SE_HMAC, handles_->primary, 0, session));
+  return ToStatus(
+      Esys_NV_Increment(handles_->esys, nv.get(), nv.get(), session.get(), ESYS_TR_NONE, ESYS_TR_NONE));
+}
+
+StatusOr<uint64_t> TpmDevice::ReadCounter(uint32_t index) {
+  CLOISTER_RETURN_IF_ERROR(handles_->NeedPrimary());
+  Handle nv(handles_->esys, false);
+  CLOISTER_RETURN_IF_ERROR(handles_->Find(index, {}, nv));
+  Handle session(handles_->esys, true);
+  CLOISTER_RETURN_IF_ERROR(handles_->StartSession(TPM2_SE_HMAC, handles_->primary, 0, session));
+  TPM2B_MAX_NV_BUFFER* data = nullptr;
+  CLOISTER_TPM_RETURN_IF_ERROR(Esys_NV_Read(handles_->esys, nv.get(), nv.get(), session.get(), ESYS_TR_NONE,
+                                            ESYS_TR_NONE, kCounterBytes, 0, &data));
+  const EsysPtr<TPM2B_MAX_NV_BUFFER> own(data);
+  return ByteReader({reinterpret_cast<const char*>(data->buffer), data->size}).U64();
 }
 
 }  // namespace cloister::keyring

@@ -55,6 +55,12 @@ class TpmDevice {
                                 size_t size);
   Status Undefine(uint32_t index);
 
+  // Counters need no authorisation; what they answer is authenticated. An index that is none:
+  // kFailedPrecondition.
+  Status DefineCounter(uint32_t index);
+  Status Increment(uint32_t index);
+  StatusOr<uint64_t> ReadCounter(uint32_t index);
+
  private:
   struct Handles;
   explicit TpmDevice(std::unique_ptr<Handles> handles);
