@@ -2,7 +2,7 @@
 // Epoch keys under the keys of an HSM by PKCS#11. Each epoch has an AES-256 key of its own in the token, made
 // there, which never leaves it; the keyring keeps a random working key wrapped under it. Destroying removes
 // the token's key: no copy of the keyring opens that epoch again, unless the HSM itself keeps or restores
-// copies of its keys (see its maker's backup). SPEC: docs/formats/keyring.md "PKCS#11 anchor"
+// copies of its keys (see its maker's backup). SPEC: docs/formats/hardware-anchors.md
 #pragma once
 
 #include <string>

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "common/bytes.h"
+#include "crypto/hash.h"
 #include "keyring/epoch_anchor_contract.h"
 #include "keyring/hardware/device_fixture.h"
 #include "keyring/hardware/tpm_device.h"
@@ -304,6 +305,26 @@ TEST_F(TpmAnchorTest, NeitherOwnerNorIndexPasswordReadsOrWrites) {
   const Status again =
       (*device)->Write(IndexIn(made.location), {1 << 7, false}, {}, crypto::Secret(size_t{32}));
   EXPECT_FALSE(again.ok()) << "written once, then locked, even for who meets the policy";
+}
+
+// SPEC: docs/formats/hardware-anchors.md
+TEST_F(TpmAnchorTest, IsWhatTheFormatSays) {
+  const NewEpoch made = Make(*anchor_);
+  const std::string_view blob = made.location.blob, name = made.location.name;
+  ASSERT_EQ(blob.size(), 72u);
+  EXPECT_EQ(HexEncode(blob.substr(0, 6)), "010100000080");
+  std::string auth(crypto::HkdfSha256(kPin, name, "cloister/v1/keyring/tpm-pin", 32).view());
+  auth.back() = static_cast<char>(auth.back() | 1);
+  const auto device = TpmDevice::Connect(tpm().tcti(), {});
+  ASSERT_TRUE(device.ok()) << device.status();
+  EXPECT_EQ(*(*device)->PrimaryName(), blob.substr(6, 34));
+  const auto secret = (*device)->Read(IndexIn(made.location), {1 << 7, true}, crypto::Secret(auth), 32);
+  ASSERT_TRUE(secret.ok()) << secret.status();
+  EXPECT_EQ(crypto::HkdfSha512(secret->view(), kContext, "cloister/v1/keyring/tpm", 32).view(),
+            made.key.view());
+  const auto check_key = crypto::HkdfSha512(secret->view(), kContext, "cloister/v1/keyring/tpm-check", 32);
+  EXPECT_EQ(crypto::HmacSha256(check_key.view(), std::string(name) + std::string(blob.substr(0, 40))),
+            blob.substr(40));
 }
 
 TEST_F(TpmAnchorTest, NoSecretCrossesTheBusInClear) {
