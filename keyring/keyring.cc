@@ -46,6 +46,7 @@ class Keyring::Impl {
         lock_(std::move(lock)),
         clock_(clock),
         anchor_(std::move(anchor)),
+        anchor_description_(anchor_->Describe()),
         header_(std::move(header)),
         epoch_key_(std::move(epoch_key)),
         entries_key_(EntriesKey(epoch_key_)),
@@ -169,7 +170,7 @@ class Keyring::Impl {
     std::shared_lock reader(state_);
     KeyringStatus status;
     status.anchor = header_.anchor;
-    status.anchor_description = anchor_->Describe();
+    status.anchor_description = anchor_description_;
     status.destroys_for_good = anchor_->DestroysForGood();
     status.generation = header_.generation;
     status.epoch = header_.epoch;
@@ -313,6 +314,7 @@ class Keyring::Impl {
     next.location = std::move(epoch.location);
     next.table_salt = crypto::RandomBytes(kKeyringSaltBytes);
     crypto::Secret entries_key = EntriesKey(epoch.key);
+    const std::string description = target.Describe();
     CLOISTER_RETURN_IF_ERROR(Rewrap(table, next, entries_key, unnamed ? &*unnamed : nullptr));
     CLOISTER_RETURN_IF_ERROR(Replace(SealKeyring(epoch.key, next, table, {})));
     ++sealed_;
@@ -323,6 +325,7 @@ class Keyring::Impl {
       entries_key_ = std::move(entries_key);
       table_ = std::move(table);
       Reindex();
+      anchor_description_ = description;
       if (moved_to) anchor_.swap(moved_to);
     }
     Reached(EpochStep::kWritten);
@@ -346,7 +349,8 @@ class Keyring::Impl {
   const Clock& clock_;
   mutable std::mutex writer_;        // One change at a time; taken before state_.
   mutable std::shared_mutex state_;  // Guards what follows against the moment of change.
-  std::unique_ptr<EpochAnchor> anchor_;
+  std::unique_ptr<EpochAnchor> anchor_;  // Used under writer_ alone: a device is asked by one thread at a time.
+  std::string anchor_description_;
   KeyringHeader header_;
   crypto::Secret epoch_key_;
   crypto::Secret entries_key_;
