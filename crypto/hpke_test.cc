@@ -6,6 +6,8 @@
 #include <set>
 
 #include "common/bytes.h"
+#include "crypto/aead.h"
+#include "crypto/hash.h"
 #include "crypto/hpke_internal.h"
 
 namespace cloister::crypto {
@@ -118,6 +120,40 @@ TEST(HpkeTest, RefusesPointsOfLowOrder) {
     EXPECT_EQ(HpkeSeal(*HexDecode(point), kInfo, kAad, kMessage).status().code(),
               StatusCode::kInvalidArgument);
     EXPECT_EQ(HpkeOpen(pair.private_key.view(), kInfo, kAad, *HexDecode(point) + std::string(32, 'x'))
+                  .status()
+                  .code(),
+              StatusCode::kDataLoss);
+  }
+}
+
+// What somebody without any key can seal to `pair` when the shared secret of a low-order point were accepted:
+// the whole key schedule from a secret that everybody knows.
+std::string Forge(const HpkeKeyPair& pair, std::string_view encapsulated, std::string_view dh) {
+  using namespace std::string_literals;
+  const std::string kem = "KEM\x00\x20"s, suite = "HPKE\x00\x20\x00\x01\x00\x02"s;
+  const auto extract = [](const std::string& id, std::string_view salt, const char* label,
+                          std::string_view input) {
+    return HmacSha256(salt, "HPKE-v1" + id + label + std::string(input));
+  };
+  const auto expand = [](const std::string& id, std::string_view key, const char* label,
+                         std::string_view info, char size) {
+    return HmacSha256(key, "\x00"s + size + "HPKE-v1" + id + label + std::string(info) + "\x01"s)
+        .substr(0, static_cast<size_t>(size));
+  };
+  const std::string shared = expand(kem, extract(kem, "", "eae_prk", dh), "shared_secret",
+                                    std::string(encapsulated) + pair.public_key, 32);
+  const std::string context =
+      "\x00"s + extract(suite, "", "psk_id_hash", "") + extract(suite, "", "info_hash", kInfo);
+  const std::string secret = extract(suite, shared, "secret", "");
+  return std::string(encapsulated) + AeadSeal(expand(suite, secret, "key", context, 32),
+                                              expand(suite, secret, "base_nonce", context, 12), kAad,
+                                              kMessage);
+}
+
+TEST(HpkeTest, WhatNobodyNeedsAKeyToSealDoesNotOpen) {
+  const HpkeKeyPair pair = HpkeGenerate();
+  for (const std::string& dh : {std::string(32, '\0'), std::string()}) {
+    EXPECT_EQ(HpkeOpen(pair.private_key.view(), kInfo, kAad, Forge(pair, std::string(32, '\0'), dh))
                   .status()
                   .code(),
               StatusCode::kDataLoss);
