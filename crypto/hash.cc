@@ -56,6 +56,14 @@ void Sha256Stream::Update(std::string_view bytes) {
   CLOISTER_CHECK(EVP_DigestUpdate(state_->context.get(), bytes.data(), bytes.size()) == 1);
 }
 
+std::string Sha256Stream::DigestSoFar() const {
+  const DigestContextPtr copy(EVP_MD_CTX_new());
+  CLOISTER_CHECK(copy != nullptr && EVP_MD_CTX_copy_ex(copy.get(), state_->context.get()) == 1);
+  std::string out(kSha256Bytes, '\0');
+  CLOISTER_CHECK(EVP_DigestFinal_ex(copy.get(), Unsigned(out.data()), nullptr) == 1);
+  return out;
+}
+
 std::string Sha256Stream::Finish() {
   std::string out(kSha256Bytes, '\0');
   CLOISTER_CHECK(EVP_DigestFinal_ex(state_->context.get(), Unsigned(out.data()), nullptr) == 1);

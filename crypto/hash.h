@@ -20,7 +20,8 @@ class Sha256Stream {
   Sha256Stream();
   ~Sha256Stream();
   void Update(std::string_view bytes);
-  std::string Finish();  // 32 bytes; the stream is spent.
+  std::string DigestSoFar() const;  // 32 bytes; the stream goes on.
+  std::string Finish();             // 32 bytes; the stream is spent.
 
  private:
   struct State;

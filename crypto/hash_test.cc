@@ -22,6 +22,7 @@ TEST(Sha256Test, StreamsToTheSameDigestHoweverItIsCut) {
   for (size_t cut = 0; cut <= message.size(); cut += 37) {
     Sha256Stream stream;
     stream.Update(std::string_view(message).substr(0, cut));
+    EXPECT_EQ(stream.DigestSoFar(), Sha256(message.substr(0, cut)));
     stream.Update("");
     stream.Update(std::string_view(message).substr(cut));
     EXPECT_EQ(stream.Finish(), Sha256(message));

@@ -12,6 +12,8 @@
 
 #include "common/file.h"
 #include "common/log.h"
+#include "crypto/hash.h"
+#include "storage/encrypted_manifest.h"
 #include "storage/file_cipher.h"
 
 namespace cloister::storage {
@@ -22,9 +24,10 @@ constexpr std::string_view kPlainCurrent = "MANIFEST-";
 
 // Logs, tables and manifests keep the name they were made under, and their numbers are never used again, so
 // the name is bound: one cannot stand in for another. CURRENT, IDENTITY and OPTIONS are renamed into place.
+std::string_view BaseName(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
 std::string_view BoundName(std::string_view path) {
-  const size_t slash = path.rfind('/');
-  const std::string_view name = slash == std::string_view::npos ? path : path.substr(slash + 1);
+  const std::string_view name = BaseName(path);
   const bool keeps_name = name.ends_with(".log") || name.ends_with(".sst") || name.ends_with(".blob") ||
                           name.starts_with("MANIFEST-");
   return keeps_name ? name : std::string_view();
@@ -72,13 +75,51 @@ class EmptyFile final : public rocksdb::FSSequentialFile {
   rocksdb::IOStatus Skip(uint64_t) override { return rocksdb::IOStatus::OK(); }
 };
 
+// A manifest being written: counts what is appended and reports what is durable.
+class ManifestFile final : public rocksdb::FSWritableFileOwnerWrapper {
+ public:
+  ManifestFile(std::unique_ptr<rocksdb::FSWritableFile> file, uint64_t number, ManifestSealer& sealer)
+      : FSWritableFileOwnerWrapper(std::move(file)), number_(number), sealer_(sealer) {}
+  rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
+                           rocksdb::IODebugContext* debug) override {
+    return Count(data, FSWritableFileOwnerWrapper::Append(data, options, debug));
+  }
+  rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
+                           const rocksdb::DataVerificationInfo& verification,
+                           rocksdb::IODebugContext* debug) override {
+    return Count(data, FSWritableFileOwnerWrapper::Append(data, options, verification, debug));
+  }
+  rocksdb::IOStatus Sync(const rocksdb::IOOptions& options, rocksdb::IODebugContext* debug) override {
+    return Report(FSWritableFileOwnerWrapper::Sync(options, debug));
+  }
+  rocksdb::IOStatus Fsync(const rocksdb::IOOptions& options, rocksdb::IODebugContext* debug) override {
+    return Report(FSWritableFileOwnerWrapper::Fsync(options, debug));
+  }
+
+ private:
+  rocksdb::IOStatus Count(const rocksdb::Slice& data, rocksdb::IOStatus status) {
+    if (!status.ok()) return status;
+    digest_.Update({data.data(), data.size()});
+    bytes_ += data.size();
+    return status;
+  }
+  rocksdb::IOStatus Report(rocksdb::IOStatus status) {
+    if (status.ok()) sealer_.Synced({number_, bytes_, digest_.DigestSoFar()});
+    return status;
+  }
+  const uint64_t number_;
+  ManifestSealer& sealer_;
+  uint64_t bytes_ = 0;
+  crypto::Sha256Stream digest_;
+};
+
 // Closes what RocksDB's encrypted file system leaves open: it hands out an empty file unencrypted, aborts the
 // process on one shorter than the prefix, and writes a second prefix into the middle of one that is reopened.
 class StrictFileSystem final : public rocksdb::FileSystemWrapper {
  public:
   StrictFileSystem(std::shared_ptr<rocksdb::FileSystem> base,
-                   const std::shared_ptr<rocksdb::FileSystem>& encrypted)
-      : FileSystemWrapper(encrypted), base_(std::move(base)) {}
+                   const std::shared_ptr<rocksdb::FileSystem>& encrypted, ManifestSealer& sealer)
+      : FileSystemWrapper(encrypted), base_(std::move(base)), sealer_(sealer) {}
   const char* Name() const override { return "CloisterEncryptedFileSystem"; }
 
   rocksdb::IOStatus NewSequentialFile(const std::string& name, const rocksdb::FileOptions& options,
@@ -89,6 +130,26 @@ class StrictFileSystem final : public rocksdb::FileSystemWrapper {
     if (!status.ok()) return status;
     if (size > 0) return FileSystemWrapper::NewSequentialFile(name, options, result, debug);
     *result = std::make_unique<EmptyFile>();
+    return status;
+  }
+  rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
+                                    std::unique_ptr<rocksdb::FSWritableFile>* result,
+                                    rocksdb::IODebugContext* debug) override {
+    auto status = FileSystemWrapper::NewWritableFile(name, options, result, debug);
+    const uint64_t manifest = ManifestNumber(BaseName(name));
+    if (status.ok() && manifest != 0) {
+      *result = std::make_unique<ManifestFile>(std::move(*result), manifest, sealer_);
+    }
+    return status;
+  }
+  rocksdb::IOStatus RenameFile(const std::string& from, const std::string& to,
+                               const rocksdb::IOOptions& options, rocksdb::IODebugContext* debug) override {
+    auto status = FileSystemWrapper::RenameFile(from, to, options, debug);
+    if (!status.ok() || BaseName(to) != "CURRENT") return status;
+    // Durable before it is sealed: the seal must never be ahead of the database.
+    const Status synced = SyncDirectory(std::filesystem::path(to).parent_path());
+    if (!synced.ok()) return rocksdb::IOStatus::IOError("folder of the database");
+    sealer_.MadeCurrent();
     return status;
   }
   rocksdb::IOStatus GetFileSize(const std::string& name, const rocksdb::IOOptions& options, uint64_t* size,
@@ -131,6 +192,7 @@ class StrictFileSystem final : public rocksdb::FileSystemWrapper {
     return rocksdb::IOStatus::OK();
   }
   const std::shared_ptr<rocksdb::FileSystem> base_;
+  ManifestSealer& sealer_;
 };
 
 // The first bytes of a file, as many as it has of kFilePrefixBytes. Errors: kNotFound, kUnavailable.
@@ -172,13 +234,16 @@ Status RemoveTornLogs(const std::filesystem::path& database) {
 
 class EncryptedEnv::Provider final : public rocksdb::EncryptionProvider {
  public:
-  explicit Provider(KeySource& keys) : keys_(keys) {}
+  Provider(KeySource& keys, std::filesystem::path manifest_seal)
+      : keys_(keys), sealer_(std::move(manifest_seal)) {}
+  ManifestSealer& sealer() { return sealer_; }
 
   // Makes new files use `key`.
   void Use(DataKey key) {
     std::lock_guard lock(mutex_);
     current_ = key;
-    known_[key.id] = std::move(key);
+    known_[key.id] = key;
+    sealer_.Use(std::move(key));
   }
   // Errors: kDataLoss (gone, or not ours), kUnavailable.
   StatusOr<DataKey> KeyOf(const KeyId& id) {
@@ -242,6 +307,7 @@ class EncryptedEnv::Provider final : public rocksdb::EncryptionProvider {
 
  private:
   KeySource& keys_;
+  ManifestSealer sealer_;
   mutable std::mutex mutex_;
   DataKey current_;
   std::map<KeyId, DataKey> known_;
@@ -269,12 +335,44 @@ Status EncryptedEnv::RemoveBadIdentity(const std::filesystem::path& database, Pr
   return error ? ErrnoStatus(error.value(), "clearing a damaged file of the database") : absl::OkStatus();
 }
 
-StatusOr<std::unique_ptr<EncryptedEnv>> EncryptedEnv::Open(const std::filesystem::path& database,
+Status EncryptedEnv::CheckManifest(const EncryptedEnvOptions& options) const {
+  const Status lost = DataLoss(
+      "the database's list of its tables is damaged or older than it was; restore the database from a "
+      "backup, or remove "
+      "the file 'acknowledged' to go on without knowing what is missing");
+  const auto seal = ManifestSeal::Read(options.manifest_seal);
+  if (seal.status().code() == StatusCode::kNotFound || seal.status().code() == StatusCode::kDataLoss)
+    return lost;
+  if (!seal.ok()) return seal.status();
+  std::string name, content;
+  const auto current = rocksdb::ReadFileToString(env_.get(), options.database / "CURRENT", &name);
+  if (!current.ok())
+    return Refusal().ok() ? Unavailable("the database's file CURRENT cannot be read") : Refusal();
+  if (!name.ends_with('\n')) return lost;
+  name.pop_back();
+  const uint64_t number = ManifestNumber(name);
+  // A crash between a new CURRENT and its seal leaves the seal behind.
+  if (number > seal->number) return absl::OkStatus();
+  if (number < seal->number) return lost;
+  const auto manifest = rocksdb::ReadFileToString(env_.get(), options.database / name, &content);
+  if (manifest.IsPathNotFound() || manifest.IsCorruption()) return Refusal().ok() ? lost : Refusal();
+  if (!manifest.ok())
+    return Refusal().ok() ? Unavailable("the database's manifest cannot be read") : Refusal();
+  if (content.size() < seal->bytes) return lost;
+  content.resize(seal->bytes);
+  CLOISTER_ASSIGN_OR_RETURN(const DataKey key, provider_->KeyOf(seal->key_id));
+  return seal->Fits(key.key->view(), {number, seal->bytes, crypto::Sha256(content)}) ? absl::OkStatus()
+                                                                                     : lost;
+}
+
+StatusOr<std::unique_ptr<EncryptedEnv>> EncryptedEnv::Open(const EncryptedEnvOptions& options,
                                                            KeySource& keys) {
-  const auto provider = std::make_shared<Provider>(keys);
-  const std::filesystem::path current = database / "CURRENT";
+  const auto provider = std::make_shared<Provider>(keys, options.manifest_seal);
+  const std::filesystem::path current = options.database / "CURRENT";
   const auto prefix = ReadPrefix(current);
-  if (prefix.ok()) {
+  const bool exists = prefix.status().code() != StatusCode::kNotFound;
+  if (exists && !prefix.ok()) return prefix.status();
+  if (exists) {
     if (prefix->starts_with(kPlainCurrent)) {
       return FailedPrecondition(
           "the database was written by a version without file encryption; remove its folder and ingest "
@@ -282,19 +380,20 @@ StatusOr<std::unique_ptr<EncryptedEnv>> EncryptedEnv::Open(const std::filesystem
     }
     CLOISTER_RETURN_IF_ERROR(
         Annotate(provider->CipherOf(current.native(), *prefix).status(), "the database's file CURRENT"));
-  } else if (prefix.status().code() != StatusCode::kNotFound) {
-    return prefix.status();
   }
-  CLOISTER_RETURN_IF_ERROR(RemoveBadIdentity(database, *provider));
-  CLOISTER_RETURN_IF_ERROR(RemoveTornLogs(database));
-  // After the check, so that a wrong keyring is not given a new key first.
-  CLOISTER_ASSIGN_OR_RETURN(DataKey key, keys.GetNamedKey(KeyKind::kStore, kVolumeKeyName));
-  provider->Use(std::move(key));
   const auto base = rocksdb::FileSystem::Default();
   const auto encrypted = rocksdb::NewEncryptedFS(base, provider);
   CLOISTER_CHECK(encrypted != nullptr);
-  auto env = rocksdb::NewCompositeEnv(std::make_shared<StrictFileSystem>(base, encrypted));
-  return std::unique_ptr<EncryptedEnv>(new EncryptedEnv(provider, std::move(env)));
+  auto environment =
+      rocksdb::NewCompositeEnv(std::make_shared<StrictFileSystem>(base, encrypted, provider->sealer()));
+  std::unique_ptr<EncryptedEnv> env(new EncryptedEnv(provider, std::move(environment)));
+  if (exists && options.sealed) CLOISTER_RETURN_IF_ERROR(env->CheckManifest(options));
+  CLOISTER_RETURN_IF_ERROR(RemoveBadIdentity(options.database, *provider));
+  CLOISTER_RETURN_IF_ERROR(RemoveTornLogs(options.database));
+  // After the checks, so that a wrong keyring is not given a new key first.
+  CLOISTER_ASSIGN_OR_RETURN(DataKey key, keys.GetNamedKey(KeyKind::kStore, kVolumeKeyName));
+  provider->Use(std::move(key));
+  return env;
 }
 
 }  // namespace cloister::storage

@@ -23,6 +23,14 @@ namespace cloister::storage {
 // The name of the volume key among the owner's keys of kind kStore.
 constexpr std::string_view kVolumeKeyName = "files";
 
+struct EncryptedEnvOptions {
+  std::filesystem::path database;       // RocksDB's folder.
+  std::filesystem::path manifest_seal;  // See storage/encrypted_manifest.h; outside of that folder.
+  // Whether the seal must be there and fit. False for a new database, and for one that its operator opens
+  // without knowing what is missing.
+  bool sealed = true;
+};
+
 // Thread-safe. Must outlive the database that was opened with it.
 class EncryptedEnv {
  public:
@@ -31,7 +39,7 @@ class EncryptedEnv {
   // use. Blocks on `keys`, which must outlive this object; keys fetched are kept. Errors: kDataLoss (the key
   // is gone, another keyring's, or the database's first file is damaged), kFailedPrecondition (written
   // without file encryption, or by a newer version), kUnavailable.
-  static StatusOr<std::unique_ptr<EncryptedEnv>> Open(const std::filesystem::path& database, KeySource& keys);
+  static StatusOr<std::unique_ptr<EncryptedEnv>> Open(const EncryptedEnvOptions& options, KeySource& keys);
   ~EncryptedEnv();
   rocksdb::Env* env() const;
   // Why the last file that was refused was refused; OK when none was. RocksDB passes on only that one was.
@@ -40,6 +48,7 @@ class EncryptedEnv {
  private:
   class Provider;
   static Status RemoveBadIdentity(const std::filesystem::path& database, Provider& provider);
+  Status CheckManifest(const EncryptedEnvOptions& options) const;
   EncryptedEnv(std::shared_ptr<Provider> provider, std::unique_ptr<rocksdb::Env> env);
   const std::shared_ptr<Provider> provider_;
   const std::unique_ptr<rocksdb::Env> env_;

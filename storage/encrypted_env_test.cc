@@ -222,7 +222,7 @@ TEST_F(EncryptedEnvTest, ATornFileThatIsNeededIsDataLoss) {
 
 TEST_F(EncryptedEnvTest, FilesAreWrittenOnceAndNeverInPlaintext) {
   std::filesystem::create_directory(directory_);
-  const auto env = EncryptedEnv::Open(directory_, keys_);
+  const auto env = EncryptedEnv::Open({directory_, temporary_.path() / "manifest"}, keys_);
   ASSERT_TRUE(env.ok());
   const std::string path = (directory_ / "000001.log").string();
   const rocksdb::EnvOptions options;

@@ -219,7 +219,10 @@ RocksDbStore::Impl::~Impl() {
 
 Status RocksDbStore::Impl::OpenDatabase(const RocksDbStoreOptions& options, bool create) {
   const std::string path = (options.directory / "rocksdb").string();
-  CLOISTER_ASSIGN_OR_RETURN(env_, EncryptedEnv::Open(path, *options.keys));
+  CLOISTER_ASSIGN_OR_RETURN(
+      env_, EncryptedEnv::Open(
+                {.database = path, .manifest_seal = options.directory / "manifest", .sealed = !create},
+                *options.keys));
   rocksdb::DBOptions db_options = DatabaseOptions();
   db_options.env = env_->env();
   db_options.create_if_missing = create;

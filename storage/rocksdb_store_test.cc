@@ -274,7 +274,7 @@ void PutMeta(const std::filesystem::path& directory, KeySource& keys, const std:
              const std::string& value) {
   std::vector<std::string> names;
   const std::string path = (directory / "rocksdb").string();
-  const auto env = EncryptedEnv::Open(path, keys);
+  const auto env = EncryptedEnv::Open({path, directory / "manifest"}, keys);
   ASSERT_TRUE(env.ok()) << env.status();
   rocksdb::DBOptions options;
   options.env = (*env)->env();
