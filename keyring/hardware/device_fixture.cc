@@ -21,7 +21,7 @@ extern char** environ;
 namespace cloister::keyring {
 namespace {
 
-constexpr int kStartAttempts = 500;
+constexpr int kStartAttempts = 3000;
 
 pid_t Spawn(std::vector<std::string> words, const std::string& output) {
   std::vector<char*> arguments;
@@ -37,6 +37,18 @@ pid_t Spawn(std::vector<std::string> words, const std::string& output) {
   CLOISTER_CHECK(posix_spawnp(&pid, arguments[0], &actions, nullptr, arguments.data(), environ) == 0);
   posix_spawn_file_actions_destroy(&actions);
   return pid;
+}
+
+// Whether somebody accepts connections at `path`. Its file is there a moment earlier.
+bool IsListening(const std::string& path) {
+  std::ifstream sockets("/proc/net/unix");
+  for (std::string line; std::getline(sockets, line);) {
+    std::istringstream words(line);
+    std::string number, references, protocol, flags, type, state, inode, name;
+    words >> number >> references >> protocol >> flags >> type >> state >> inode >> name;
+    if (name == path && flags == "00010000") return true;  // SO_ACCEPTCON.
+  }
+  return false;
 }
 
 }  // namespace
@@ -57,7 +69,7 @@ void SoftwareTpm::Start() {
                 "not-need-init,startup-clear", "--log", "file=" + folder + "/log,level=20"},
                folder + "/output");
   for (int attempt = 0; attempt < kStartAttempts; ++attempt) {
-    if (std::filesystem::exists(socket()) && std::filesystem::exists(socket() + ".ctrl")) return;
+    if (IsListening(socket()) && IsListening(socket() + ".ctrl")) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   CLOISTER_CHECK(!"swtpm did not start");

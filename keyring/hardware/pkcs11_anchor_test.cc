@@ -198,6 +198,11 @@ TEST_F(Pkcs11AnchorTest, PinsThatAreWrongLockedOrMissing) {
     EXPECT_EQ(stranger->Create(*anchor_->NewName(), kContext).status().code(), StatusCode::kUnauthenticated);
     EXPECT_EQ(stranger->Destroy(made.location.name).code(), StatusCode::kUnauthenticated);
   }
+  for (const unsigned long rv :
+       {CKR_PIN_INVALID, CKR_PIN_LEN_RANGE}) {  // What other tokens say of a wrong one.
+    faults().login = rv;
+    EXPECT_EQ(Open(*anchor_, made).code(), StatusCode::kUnauthenticated);
+  }
   faults().login = CKR_PIN_LOCKED;
   const Status locked = Open(*anchor_, made);
   EXPECT_EQ(locked.code(), StatusCode::kUnavailable);

@@ -57,7 +57,7 @@ std::string Check(const crypto::Secret& secret, std::string_view context, std::s
 // value.
 crypto::Secret AuthOf(const crypto::Secret& pin, std::string_view name) {
   crypto::Secret auth = crypto::HkdfSha256(pin.view(), name, "cloister/v1/keyring/tpm-pin", kSecretBytes);
-  // A TPM drops zeros at the end of an authorisation value, and who forgets that fails one time in 256.
+  // A TPM drops zeros at the end of an authorisation value; a TSS that does not fails one time in 256.
   auth.data()[auth.size() - 1] = static_cast<char>(auth.data()[auth.size() - 1] | 1);
   return auth;
 }
