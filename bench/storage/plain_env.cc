@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// RocksDB without file encryption: the peer that the benchmark measures against. Linked into that one
+// program, in place of storage/encrypted_env.cc; the product has no switch for it.
+#include <utility>
+
+#include "storage/encrypted_env.h"
+
+namespace cloister::storage {
+
+class EncryptedEnv::Provider {};
+
+EncryptedEnv::EncryptedEnv(std::shared_ptr<Provider> provider, std::unique_ptr<rocksdb::Env> env)
+    : provider_(std::move(provider)), env_(std::move(env)) {}
+EncryptedEnv::~EncryptedEnv() = default;
+rocksdb::Env* EncryptedEnv::env() const { return env_.get(); }
+Status EncryptedEnv::Refusal() const { return absl::OkStatus(); }
+
+StatusOr<std::unique_ptr<EncryptedEnv>> EncryptedEnv::Open(const EncryptedEnvOptions&, KeySource&) {
+  return std::unique_ptr<EncryptedEnv>(
+      new EncryptedEnv(nullptr, rocksdb::NewCompositeEnv(rocksdb::FileSystem::Default())));
+}
+
+}  // namespace cloister::storage
