@@ -3,7 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,8 +16,6 @@
 
 #include "common/status.h"
 
-extern char** environ;
-
 namespace cloister::keyring {
 namespace {
 
@@ -27,15 +25,18 @@ pid_t Spawn(std::vector<std::string> words, const std::string& output) {
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  CLOISTER_CHECK(posix_spawn_file_actions_init(&actions) == 0);
-  for (const int fd : {1, 2}) {
-    CLOISTER_CHECK(posix_spawn_file_actions_addopen(&actions, fd, output.c_str(),
-                                                    O_WRONLY | O_CREAT | O_APPEND, 0600) == 0);
+  const int out = ::open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  CLOISTER_CHECK(out >= 0);
+  const pid_t pid = ::fork();
+  CLOISTER_CHECK(pid >= 0);
+  if (pid == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // A test that is killed leaves nothing running.
+    ::dup2(out, 1);
+    ::dup2(out, 2);
+    ::execvp(arguments[0], arguments.data());
+    ::_exit(127);
   }
-  pid_t pid = -1;
-  CLOISTER_CHECK(posix_spawnp(&pid, arguments[0], &actions, nullptr, arguments.data(), environ) == 0);
-  posix_spawn_file_actions_destroy(&actions);
+  ::close(out);
   return pid;
 }
 
