@@ -19,6 +19,7 @@ std::vector<ConfigKey> AllConfigKeys() {
       {"generation.threads", int64_t{2}, "threads of the generator", 1, 256},
       {"generation.candidates", int64_t{8}, "spans scored by the generator for one question", 1, 64},
       // Retrieval.
+      {"retention.shred_hours", int64_t{24}, "hours between destructions of the keys of superseded and deleted versions; 0: by hand only", 0, 8760},
       {"retrieval.segment_documents", int64_t{2000}, "documents that make a new index segment", 1, 1000000},
       // Ingest.
       {"ingest.parse_seconds_max", int64_t{10}, "processor seconds one file may take to parse", 1, 600},

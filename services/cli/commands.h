@@ -55,6 +55,7 @@ void AddIngestCommands(CLI::App& app, CliContext& context);
 void AddUserCommands(CLI::App& app, CliContext& context);
 void AddKeyCommands(CLI::App& app, CliContext& context);
 void AddCollectionCommands(CLI::App& app, CliContext& context);
+void AddEraseCommands(CLI::App& app, CliContext& context);
 void AddAuditCommands(CLI::App& app, CliContext& context);
 
 }  // namespace cloister::services

@@ -3,6 +3,7 @@
 #include <memory>
 #include <ostream>
 
+#include "services/cli/admin_action.h"
 #include "services/cli/commands.h"
 #include "services/cli/gateway_client.h"
 #include "services/cli/passphrase.h"
@@ -12,49 +13,6 @@ namespace cloister::services {
 namespace {
 
 using nlohmann::json;
-using Action = std::function<StatusOr<json>(GatewayClient&)>;
-using Printer = std::function<void(const json&, std::ostream&)>;
-
-// Runs one call and prints its reply, as JSON or for a person.
-int Run(CliContext& context, const CredentialFlags& credentials, bool as_json, const Action& action,
-        const Printer& print) {
-  StatusOr<GatewayClient> client = MakeClient(context, credentials, false);
-  if (!client.ok()) return context.Fail(client.status());
-  const StatusOr<json> reply = action(*client);
-  if (!reply.ok()) return context.Fail(reply.status());
-  if (as_json) {
-    context.out() << reply->dump(2) << std::endl;
-  } else {
-    print(*reply, context.out());
-    context.out() << std::flush;
-  }
-  return kExitOk;
-}
-
-// A subcommand with --json; `action` and `print` run when it was chosen.
-CLI::App* AddAction(CLI::App& group, CliContext& context, const char* name, const char* help, Action action,
-                    Printer print) {
-  CLI::App* command = group.add_subcommand(name, help);
-  auto as_json = std::make_shared<bool>(false);
-  command->add_flag("--json", *as_json, "for programs");
-  auto credentials = std::make_shared<CredentialFlags>();
-  command->add_option("--key-file", credentials->key_file,
-                      "file with an administrator's API key; without it, the owner of the data directory acts");
-  command->callback([&context, as_json, credentials, action = std::move(action), print = std::move(print)] {
-    context.command = [&context, as_json, credentials, action, print] {
-      return Run(context, *credentials, *as_json, action, print);
-    };
-  });
-  return command;
-}
-
-std::string Joined(const json& strings) {
-  std::string joined;
-  for (const json& value : strings) {
-    if (value.is_string()) joined += (joined.empty() ? "" : ", ") + Printable(value.get<std::string>());
-  }
-  return joined.empty() ? "-" : joined;
-}
 
 void PrintUsers(const json& reply, std::ostream& out) {
   std::vector<std::vector<std::string>> rows{{"USER", "GROUPS", "ROLES", "PASSWORD", "KEYS"}};
@@ -92,7 +50,7 @@ StatusOr<json> AddUser(GatewayClient& client, const UserFlags& flags) {
 
 void AddUserGroup(CLI::App& user, CliContext& context) {
   auto flags = std::make_shared<UserFlags>();
-  CLI::App* add = AddAction(
+  CLI::App* add = AddAdminAction(
       user, context, "add", "Add a user, or set groups, roles and password of one there is",
       [flags](GatewayClient& client) { return AddUser(client, *flags); },
       [](const json& reply, std::ostream& out) {
@@ -107,10 +65,10 @@ void AddUserGroup(CLI::App& user, CliContext& context) {
   auto* ask = add->add_flag("--password", flags->password, "ask for a password on the terminal");
   add->add_option("--password-file", flags->password_file, "file with the password, readable by its owner only")
       ->excludes(ask);
-  AddAction(user, context, "list", "List users",
+  AddAdminAction(user, context, "list", "List users",
             [](GatewayClient& client) { return client.Get("/admin/v1/users"); }, PrintUsers);
   auto name = std::make_shared<std::string>();
-  AddAction(
+  AddAdminAction(
       user, context, "remove", "Remove a user and revoke all of the user's keys",
       [name](GatewayClient& client) {
         return client.Call("DELETE", "/admin/v1/users/" + PathSegment(*name), nullptr);
@@ -132,7 +90,7 @@ void PrintKeys(const json& reply, std::ostream& out) {
 void AddKeyGroup(CLI::App& key, CliContext& context) {
   auto user = std::make_shared<std::string>();
   auto application = std::make_shared<std::string>();
-  CLI::App* create = AddAction(
+  CLI::App* create = AddAdminAction(
       key, context, "create", "Make an API key; it is shown once, alone on its line",
       [user, application](GatewayClient& client) {
         json body{{"user", *user}};
@@ -143,7 +101,7 @@ void AddKeyGroup(CLI::App& key, CliContext& context) {
   create->add_option("user,--user", *user, "whose key it is")->required();
   create->add_option("--application", *application, "client application it is for, as the log shows it [api]");
   auto of = std::make_shared<std::string>();
-  AddAction(
+  AddAdminAction(
       key, context, "list", "List API keys, without their secrets",
       [of](GatewayClient& client) {
         return client.Get(of->empty() ? std::string("/admin/v1/keys") : "/admin/v1/keys?user=" + PathSegment(*of));
@@ -151,7 +109,7 @@ void AddKeyGroup(CLI::App& key, CliContext& context) {
       PrintKeys)
       ->add_option("user", *of, "only this user's");
   auto id = std::make_shared<std::string>();
-  AddAction(
+  AddAdminAction(
       key, context, "revoke", "Revoke an API key at once",
       [id](GatewayClient& client) {
         return client.Call("DELETE", "/admin/v1/keys/" + PathSegment(*id), nullptr);
@@ -180,7 +138,7 @@ void PrintCollections(const json& reply, std::ostream& out) {
 
 void AddCollectionGroup(CLI::App& collection, CliContext& context) {
   auto flags = std::make_shared<CollectionFlags>();
-  CLI::App* put = AddAction(
+  CLI::App* put = AddAdminAction(
       collection, context, "put", "Make a collection, or set who may read it; nobody else may",
       [flags](GatewayClient& client) {
         return client.Call("PUT", "/admin/v1/collections/" + PathSegment(flags->name),
@@ -203,7 +161,7 @@ void AddCollectionGroup(CLI::App& collection, CliContext& context) {
       ->capture_default_str();
   put->add_flag("--no-sentence-vectors", flags->no_sentence_vectors,
                 "for search only: smaller, but answers are chosen by words alone");
-  AddAction(collection, context, "list", "List collections and who may read them",
+  AddAdminAction(collection, context, "list", "List collections and who may read them",
             [](GatewayClient& client) { return client.Get("/admin/v1/collections"); }, PrintCollections);
 }
 

@@ -2,6 +2,7 @@
 #include "services/gateway/gateway.h"
 
 #include <exception>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "common/log.h"
@@ -70,6 +71,22 @@ void SendReady(GatewayParts& parts, HttpWriter& writer) {
     ready = ready && healthy;
   }
   writer.Send(JsonResponse({{"ready", ready}, {"services", services}}, ready ? 200 : 503));
+}
+
+constexpr std::string_view kAdminPrefix = "/admin/v1/";
+using Handler = Status (*)(const RouteCall&);
+
+// By the first segment behind the prefix.
+Handler AdminHandlerOf(std::string_view path) {
+  static const std::map<std::string_view, Handler> handlers = {
+      {"audit", HandleAdminAudit},         {"jobs", HandleAdminJobs},
+      {"status", HandleAdminStatus},       {"erasures", HandleAdminErasures},
+      {"holds", HandleAdminErasures},      {"suppressions", HandleAdminErasures},
+      {"shred", HandleAdminErasures},      {"answers-affected", HandleAdminErasures},
+  };
+  const std::string_view rest = path.substr(kAdminPrefix.size());
+  const auto found = handlers.find(rest.substr(0, rest.find('/')));
+  return found == handlers.end() ? HandleAdmin : found->second;
 }
 
 }  // namespace
@@ -163,14 +180,8 @@ void Gateway::Route(const HttpRequest& request, HttpWriter& writer) {
   Status status = NoRoute();
   if (openai) {
     status = HandleV1(call);
-  } else if (request.path.starts_with("/admin/v1/audit/")) {
-    status = HandleAdminAudit(call);
-  } else if (request.path.starts_with("/admin/v1/jobs")) {
-    status = HandleAdminJobs(call);
-  } else if (request.path == "/admin/v1/status") {
-    status = HandleAdminStatus(call);
-  } else if (request.path.starts_with("/admin/v1/")) {
-    status = HandleAdmin(call);
+  } else if (request.path.starts_with(kAdminPrefix)) {
+    status = AdminHandlerOf(request.path)(call);
   } else if (get && request.path == "/metrics") {
     status = RequireRole(*caller, {kRoleAuditor});
     if (status.ok()) {

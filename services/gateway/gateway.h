@@ -63,6 +63,7 @@ Status HandleAdmin(const RouteCall& call);         // admin_api.cc: /admin/v1/..
 Status HandleAdminAudit(const RouteCall& call);    // admin_audit.cc: /admin/v1/audit/...
 Status HandleAdminJobs(const RouteCall& call);     // admin_jobs.cc: /admin/v1/jobs...
 Status HandleAdminStatus(const RouteCall& call);   // admin_status.cc: /admin/v1/status
+Status HandleAdminErasures(const RouteCall& call);  // admin_erasures.cc: erasures, holds, suppressions, shred
 
 Status NoRoute();
 // kPermissionDenied unless the caller is an administrator or has one of `roles`.

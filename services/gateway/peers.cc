@@ -28,6 +28,7 @@ Peers::Peers(const std::function<std::shared_ptr<grpc::Channel>(std::string_view
       retrieval_(v1::Retrieval::NewStub(channels_["retrieval"])),
       documents_(v1::Documents::NewStub(channels_["retrieval"])),
       directory_(v1::Directory::NewStub(channels_["retrieval"])),
+      erasure_(v1::Erasure::NewStub(channels_["retrieval"])),
       generation_(v1::Generation::NewStub(channels_["generation"])),
       ingest_(v1::Ingest::NewStub(channels_["ingest"])) {}
 

@@ -31,6 +31,7 @@ constexpr std::chrono::milliseconds kAuditTimeout{5'000};
 constexpr std::chrono::milliseconds kQuickTimeout{10'000};      // Directory, status, embedding, search.
 constexpr std::chrono::milliseconds kReleaseTimeout{15'000};    // Includes an audit append.
 constexpr std::chrono::milliseconds kGenerationTimeout{120'000};  // A machine whose cores are all busy takes this long.
+constexpr std::chrono::milliseconds kErasureTimeout{600'000};  // Of a whole collection; one document takes seconds.
 constexpr std::chrono::milliseconds kExportTimeout{600'000};
 
 class Peers {
@@ -63,6 +64,7 @@ class Peers {
   v1::Retrieval::StubInterface& retrieval() { return *retrieval_; }
   v1::Documents::StubInterface& documents() { return *documents_; }
   v1::Directory::StubInterface& directory() { return *directory_; }
+  v1::Erasure::StubInterface& erasure() { return *erasure_; }
   v1::Generation::StubInterface& generation() { return *generation_; }
   v1::Ingest::StubInterface& ingest() { return *ingest_; }
 
@@ -75,6 +77,7 @@ class Peers {
   std::unique_ptr<v1::Retrieval::Stub> retrieval_;
   std::unique_ptr<v1::Documents::Stub> documents_;
   std::unique_ptr<v1::Directory::Stub> directory_;
+  std::unique_ptr<v1::Erasure::Stub> erasure_;
   std::unique_ptr<v1::Generation::Stub> generation_;
   std::unique_ptr<v1::Ingest::Stub> ingest_;
   std::mutex mutex_;

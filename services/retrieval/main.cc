@@ -12,7 +12,10 @@
 #include "retrieval/searcher.h"
 #include "services/retrieval/assertion_verifier.h"
 #include "services/retrieval/audit_records.h"
+#include "services/retrieval/erasure_audit.h"
+#include "services/retrieval/erasure_service.h"
 #include "services/retrieval/retrieval_service.h"
+#include "services/retrieval/upkeep.h"
 #include "services/server/audit_client.h"
 #include "services/server/grpc_key_source.h"
 #include "services/server/rpc_client.h"
@@ -63,13 +66,21 @@ class RetrievalProcess final : public RunningService {
         std::make_unique<RetrievalService>(*process->searcher_, *process->releaser_, process->verifier_);
     process->documents_ = std::make_unique<DocumentsService>(*process->corpus_, process->audit_);
     process->directory_ = std::make_unique<DirectoryService>(*process->corpus_, process->audit_);
-    // What a crash left in the outbox; what fails now is tried again after the next change.
+    CLOISTER_ASSIGN_OR_RETURN(process->eraser_, retrieval::Eraser::Open(*process->corpus_, process->erasure_audit_,
+                                                                        process->clock_));
+    process->erasure_ = std::make_unique<ErasureService>(*process->corpus_, *process->eraser_, process->audit_);
+    // What a crash left; what fails now is tried again by the upkeep.
     const Status delivered = DeliverOutbox(process->corpus_->rows(), process->audit_);
     if (!delivered.ok()) LogStatus(LogLevel::kWarning, "retrieval.outbox_waits", delivered);
+    const Status resumed = process->eraser_->Resume();
+    if (!resumed.ok()) LogStatus(LogLevel::kWarning, "retrieval.erasure_waits", resumed);
+    process->upkeep_ = std::make_unique<Upkeep>(
+        *process->corpus_, *process->eraser_, process->audit_,
+        std::chrono::hours(context.config().Int("retention.shred_hours")));
     return StatusOr<std::unique_ptr<RunningService>>(std::move(process));
   }
   std::vector<grpc::Service*> RpcServices() override {
-    return {retrieval_.get(), documents_.get(), directory_.get()};
+    return {retrieval_.get(), documents_.get(), directory_.get(), erasure_.get()};
   }
   std::vector<MethodRule> Rules() const override { return RetrievalRules(); }
 
@@ -78,6 +89,7 @@ class RetrievalProcess final : public RunningService {
       : keys_channel_(context.ChannelTo("keys")),
         keys_(NewGrpcKeySource(keys_channel_)),
         audit_(context.ChannelTo("audit")),
+        erasure_audit_(audit_, context.ChannelTo("audit")),
         recorder_(audit_),
         verifier_(context.config().String("appliance.tenant"), FetchAssertionKey(keys_channel_), clock_),
         contexts_(clock_) {}
@@ -86,6 +98,7 @@ class RetrievalProcess final : public RunningService {
   std::shared_ptr<grpc::Channel> keys_channel_;
   std::unique_ptr<storage::KeySource> keys_;
   AuditClient audit_;
+  ServiceErasureAudit erasure_audit_;
   AuditReleaseRecorder recorder_;
   AssertionVerifier verifier_;
   retrieval::SearchContexts contexts_;
@@ -96,6 +109,9 @@ class RetrievalProcess final : public RunningService {
   std::unique_ptr<RetrievalService> retrieval_;
   std::unique_ptr<DocumentsService> documents_;
   std::unique_ptr<DirectoryService> directory_;
+  std::unique_ptr<retrieval::Eraser> eraser_;
+  std::unique_ptr<ErasureService> erasure_;
+  std::unique_ptr<Upkeep> upkeep_;
 };
 
 }  // namespace

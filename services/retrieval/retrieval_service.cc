@@ -33,6 +33,8 @@ grpc::Status DocumentError(const Status& status) {
                     "Ingest with the embedder of the documents that are there, or delete those first.");
     case StatusCode::kInvalidArgument:
       return ToGrpc(status, "BAD_DOCUMENT");
+    case StatusCode::kAborted:
+      return ToGrpc(status, "ERASED", "source");
     default:
       return ToGrpc(status);
   }
@@ -57,6 +59,16 @@ StatusOr<retrieval::SearchMode> ModeFrom(v1::SearchMode mode) {
 std::vector<MethodRule> RetrievalRules() {
   const std::vector<std::string> gateway = {"gateway"}, ingest = {"ingest"};
   return {
+      {"/cloister.v1.Erasure/PlanErasure", gateway},
+      {"/cloister.v1.Erasure/Erase", gateway},
+      {"/cloister.v1.Erasure/GetErasure", gateway},
+      {"/cloister.v1.Erasure/ListErasures", gateway},
+      {"/cloister.v1.Erasure/RecordNotice", gateway},
+      {"/cloister.v1.Erasure/LiftSuppression", gateway},
+      {"/cloister.v1.Erasure/PlaceHold", gateway},
+      {"/cloister.v1.Erasure/ReleaseHold", gateway},
+      {"/cloister.v1.Erasure/ListHolds", gateway},
+      {"/cloister.v1.Erasure/ShredRetired", gateway},
       {"/cloister.v1.Retrieval/Search", gateway},
       {"/cloister.v1.Retrieval/Release", gateway},
       {"/cloister.v1.Documents/PutDocument", ingest},

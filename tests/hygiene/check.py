@@ -20,7 +20,8 @@ MAY_INCLUDE = {
     "storage": {"common", "crypto"},
     "keyring": {"common", "crypto", "storage"},
     "audit": {"common", "crypto"},
-    "retrieval": {"common", "crypto", "policy", "storage"},
+    # "keyring" for retrieval's tests alone, which run over the real one.
+    "retrieval": {"common", "crypto", "policy", "storage", "keyring"},
     "inference": {"common", "crypto"},
     "ingest": {"common"},
     "services": {"common", "crypto", "policy", "storage", "keyring", "audit", "retrieval", "inference", "ingest",
@@ -33,6 +34,7 @@ VENDOR = [
     (re.compile(r"^openssl/|^argon2\.h"), ("crypto/",)),
     (re.compile(r"^boost/"), ("services/gateway/",)),
     (re.compile(r"^rocksdb/"), ("storage/",)),
+    (re.compile(r"^tss2/|^p11-kit/"), ("keyring/hardware/",)),
     (re.compile(r"^faiss/|^hwy/|^roaring/"), ("retrieval/",)),
     (re.compile(r"^(llama|ggml|gguf)[\w-]*\.h"), ("inference/",)),
     (re.compile(r"^poppler|^gumbo\.h|^seccomp\.h"), ("ingest/",)),
