@@ -15,9 +15,6 @@ namespace {
 
 using nlohmann::json;
 
-// How long a caller waits for the next checkpoint before it is told to come again.
-constexpr std::chrono::seconds kCheckpointWait{3};
-
 Status CheckOriginPart(std::string_view key, std::string_view value) {
   if (audit::CheckKeyName(value).ok() && value.find('/') == std::string_view::npos) return absl::OkStatus();
   return InvalidArgument(std::string(key) + " must be printable ASCII without spaces, '/' and '+'");
@@ -41,7 +38,8 @@ Status CheckSameOrigin(const std::filesystem::path& log_directory, const std::st
 }  // namespace
 
 std::vector<std::string> AuditColumnFamilies() {
-  return {std::string(kPeopleFamily), std::string(kSectionsFamily), std::string(kSectionKeysFamily)};
+  return {std::string(kPeopleFamily), std::string(kForgettingFamily), std::string(kSectionsFamily),
+          std::string(kSectionKeysFamily)};
 }
 
 std::vector<MethodRule> AuditRules() {
@@ -53,6 +51,8 @@ std::vector<MethodRule> AuditRules() {
       {prefix + "GetReceipt", {"gateway"}},
       {prefix + "Export", {"gateway"}},
       {prefix + "Unseal", {"gateway"}},
+      {prefix + "Forget", {"retrieval"}},
+      {prefix + "FindReleases", {"gateway", "retrieval"}},
       {prefix + "GetLogStatus", {"gateway", "supervisor"}},
   };
 }
@@ -62,8 +62,9 @@ AuditService::AuditService(AuditServiceOptions options, audit::NoteSigner signer
     : options_(std::move(options)),
       signer_(std::move(signer)),
       clock_(clock),
+      keys_(keys),
       store_(store, options_.log_directory, options_.on_failure),
-      people_(store_, database, keys),
+      people_(store_, database, keys, kKeysAhead),
       sections_(store_, database, keys, people_),
       clock_watch_(clock.Now(), clock.Monotonic()) {}
 
@@ -84,6 +85,7 @@ StatusOr<std::unique_ptr<AuditService>> AuditService::Open(AuditServiceOptions o
       new AuditService(std::move(options), std::move(signer), store, database, keys, clock));
   CLOISTER_RETURN_IF_ERROR(service->people_.Load());
   CLOISTER_RETURN_IF_ERROR(service->OpenLog());
+  service->FinishInterruptedForgetting();
   return service;
 }
 
@@ -169,9 +171,18 @@ StatusOr<audit::Event> AuditService::MakeEvent(const v1::AppendRequest& request)
   event.body_json = request.body_json();
   event.who = audit::Actor{audit::Actor::Kind::kService, by_user ? "user" : request.actor()};
   CLOISTER_RETURN_IF_ERROR(audit::PreparedRecord::New(event, options_.tenant).status());
+  auto made = FillEvent(request, names, event);
+  // Somebody was forgotten meanwhile. Who comes again is somebody new, with a key.
+  if (made.status().code() == StatusCode::kNotFound) made = FillEvent(request, names, std::move(event));
+  return made;
+}
+
+StatusOr<audit::Event> AuditService::FillEvent(const v1::AppendRequest& request,
+                                               const std::vector<PersonName>& names, audit::Event event) {
   CLOISTER_ASSIGN_OR_RETURN(const std::vector<Person> people, people_.GetOrAdd(names));
   auto person = people.begin();
-  if (by_user) event.who = audit::Actor{audit::Actor::Kind::kUser, (person++)->pseudonym.hex()};
+  if (request.actor_kind() == "user")
+    event.who = audit::Actor{audit::Actor::Kind::kUser, (person++)->pseudonym.hex()};
   for (int i = 0; i < request.subjects_size(); ++i) {
     const Pseudonym& pseudonym = (person++)->pseudonym;
     // A subject named twice is one subject.

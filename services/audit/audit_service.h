@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,9 @@ constexpr uint32_t kEntriesPerCallMax = 1000;
 constexpr size_t kReasonBytesMin = 8;
 constexpr size_t kReasonBytesMax = 1000;
 constexpr int kGeneration = 1;  // Restores that open a next one come with backups.
+constexpr int kForgottenPerCallMax = 100'000;
+// How long a caller waits for the next checkpoint before it is told to come again.
+constexpr std::chrono::seconds kCheckpointWait{3};
 
 struct AuditServiceOptions {
   std::filesystem::path log_directory;  // Made with mode 0700 when absent.
@@ -45,9 +49,10 @@ std::vector<MethodRule> AuditRules();
 class AuditService final : public v1::Audit::Service {
  public:
   // Opens the log, brings it up to date and records service.started, and clock.stepped when the clock stands
-  // before the last entry. `store`, `keys` and `clock` must outlive the service. Errors: kInvalidArgument
-  // (names unfit for an origin), kFailedPrecondition (the log has another origin; locked; a later format),
-  // those of LogWriter::Open, People::Load and the key source.
+  // before the last entry; finishes what a crash left of a Forget, or says in its own log why it could not.
+  // `store`, `keys` and `clock` must outlive the service. Errors: kInvalidArgument (names unfit for an
+  // origin), kFailedPrecondition (the log has another origin; locked; a later format), those of
+  // LogWriter::Open, People::Load and the key source.
   static StatusOr<std::unique_ptr<AuditService>> Open(AuditServiceOptions options, storage::KvStore& store,
                                                       const DatabaseId& database, storage::KeySource& keys,
                                                       const Clock& clock);
@@ -63,19 +68,31 @@ class AuditService final : public v1::Audit::Service {
   grpc::Status Export(grpc::ServerContext*, const v1::ExportRequest*,
                       grpc::ServerWriter<v1::ExportFile>*) override;
   grpc::Status Unseal(grpc::ServerContext*, const v1::UnsealRequest*, v1::UnsealResponse*) override;
+  grpc::Status Forget(grpc::ServerContext*, const v1::ForgetRequest*, v1::ForgetResponse*) override;
+  grpc::Status FindReleases(grpc::ServerContext*, const v1::FindReleasesRequest*,
+                            v1::FindReleasesResponse*) override;
   grpc::Status GetLogStatus(grpc::ServerContext*, const v1::GetLogStatusRequest*, v1::LogStatus*) override;
 
  private:
   AuditService(AuditServiceOptions options, audit::NoteSigner signer, storage::KvStore& store,
                const DatabaseId& database, storage::KeySource& keys, const Clock& clock);
   Status OpenLog();
-  // The next four are the RPCs without gRPC.
+  // The next six are the RPCs without gRPC.
   StatusOr<uint64_t> Record(std::string_view identity, const v1::AppendRequest& request);
   Status Query(const v1::GetEntriesRequest& request, v1::GetEntriesResponse& response);
   Status Receive(const v1::GetReceiptRequest& request, v1::GetReceiptResponse& response);
   Status Open(const v1::UnsealRequest& request, v1::UnsealResponse& response);
+  Status ForgetPeople(const v1::ForgetRequest& request, v1::ForgetResponse& response);
+  Status FindReleased(const v1::FindReleasesRequest& request, v1::FindReleasesResponse& response,
+                      const std::function<bool()>& cancelled);
+  // Destroys the keys of those whose forgetting was begun, then what is left of them. `forgetting_` is held.
+  Status FinishForgetting(const std::vector<Person>& people, v1::ForgetResponse& response);
+  void FinishInterruptedForgetting();
   // Checked and made into an event: pseudonyms for names, sealed bytes for sections.
   StatusOr<audit::Event> MakeEvent(const v1::AppendRequest& request);
+  // `names`: the actor when it is a user, the subjects, whom the sections are about.
+  StatusOr<audit::Event> FillEvent(const v1::AppendRequest& request, const std::vector<PersonName>& names,
+                                   audit::Event event);
   // Records something this service did itself, for a person when `person` is not empty.
   StatusOr<uint64_t> RecordOwn(std::string_view event, const std::string& body_json,
                                const std::string& person, const std::string& person_section_json);
@@ -85,11 +102,13 @@ class AuditService final : public v1::Audit::Service {
   const AuditServiceOptions options_;
   const audit::NoteSigner signer_;
   const Clock& clock_;
+  storage::KeySource& keys_;
   GuardedStore store_;
   People people_;
   Sections sections_;
   ClockWatch clock_watch_;
   std::unique_ptr<audit::LogWriter> log_;
+  std::mutex forgetting_;  // One Forget at a time.
 };
 
 }  // namespace cloister::services

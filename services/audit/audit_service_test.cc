@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-// The real service behind real mTLS, over a real log directory and a store in memory.
 #include "services/audit/audit_service.h"
 
 #include <gmock/gmock.h>
@@ -11,124 +10,15 @@
 #include "audit/receipt.h"
 #include "audit/verifier.h"
 #include "common/file.h"
-#include "services/server/rpc_client.h"
-#include "services/server/rpc_status.h"
-#include "services/server/test_authority.h"
-#include "storage/memory_key_source.h"
-#include "storage/memory_store.h"
+#include "services/audit/audit_service_fixture.h"
 
 namespace cloister::services {
 namespace {
 
 using nlohmann::json;
 using ::testing::HasSubstr;
-constexpr std::chrono::seconds kTimeout{60};
 
-class AuditServiceTest : public ::testing::Test {
- protected:
-  void SetUp() override { Start(); }
-  void TearDown() override { Stop(); }
-  AuditServiceOptions Options() {
-    AuditServiceOptions options;
-    options.log_directory = log_directory_;
-    options.appliance = "clinic";
-    options.tenant = "main";
-    options.checkpoint_interval = std::chrono::milliseconds(1);
-    options.on_failure = [this] { ++failures_; };
-    options.fault = [this](audit::DiskStep step) {
-      return step == audit::DiskStep::kJournalSync ? fault_.load() : 0;
-    };
-    return options;
-  }
-  StatusOr<std::unique_ptr<AuditService>> Open(AuditServiceOptions options) {
-    return AuditService::Open(std::move(options), store_, database_, keys_, clock_);
-  }
-  void Start() {
-    auto service = Open(Options());
-    ASSERT_TRUE(service.ok()) << service.status();
-    service_ = *std::move(service);
-    RpcServerOptions options;
-    options.socket = directory_.path() / "run" / "audit.sock";
-    options.rules = AuditRules();
-    options.services = {service_.get()};
-    auto server = RpcServer::Start(authority_.For("audit"), std::move(options));
-    ASSERT_TRUE(server.ok()) << server.status();
-    server_ = *std::move(server);
-  }
-  void Stop() {
-    if (service_) service_->Stop();
-    server_.reset();
-    service_.reset();
-  }
-  std::unique_ptr<v1::Audit::Stub> As(std::string_view identity) {
-    return v1::Audit::NewStub(
-        Connect(authority_.For(identity), "audit", directory_.path() / "run" / "audit.sock"));
-  }
-  template <class Request, class Response>
-  Status Call(std::string_view identity,
-              grpc::Status (v1::Audit::Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-              const Request& request, Response& response) {
-    const auto stub = As(identity);
-    grpc::ClientContext context;
-    SetDeadline(context, kTimeout);
-    return FromGrpc(((*stub).*method)(&context, request, &response));
-  }
-  StatusOr<uint64_t> Append(std::string_view identity, const v1::AppendRequest& request) {
-    v1::AppendResponse response;
-    CLOISTER_RETURN_IF_ERROR(Call(identity, &v1::Audit::Stub::Append, request, response));
-    return response.index();
-  }
-  static v1::AppendRequest Ask(const std::string& user) {
-    v1::AppendRequest request;
-    request.set_event("ask.intent");
-    request.set_body_json("{\"purpose\":\"TREAT\"}");
-    request.set_actor_kind("user");
-    request.set_actor(user);
-    v1::SectionInput* section = request.add_sections();
-    section->set_subject_kind("user");
-    section->set_subject(user);
-    section->set_content_json("{\"question\":\"does the canary sing\"}");
-    return request;
-  }
-  std::vector<audit::Envelope> Entries(uint64_t first, uint32_t count) {
-    v1::GetEntriesRequest request;
-    request.set_first(first);
-    request.set_count(count);
-    request.set_requested_by("auditor");
-    v1::GetEntriesResponse response;
-    const Status status = Call("gateway", &v1::Audit::Stub::GetEntries, request, response);
-    EXPECT_TRUE(status.ok()) << status;
-    std::vector<audit::Envelope> envelopes;
-    for (const std::string& entry : response.envelopes()) envelopes.push_back(*audit::ParseEnvelope(entry));
-    return envelopes;
-  }
-  v1::LogStatus LogStatusOf(std::string_view identity) {
-    v1::LogStatus status;
-    const Status called = Call(identity, &v1::Audit::Stub::GetLogStatus, v1::GetLogStatusRequest(), status);
-    EXPECT_TRUE(called.ok()) << called;
-    return status;
-  }
-  StatusOr<v1::UnsealResponse> Unseal(uint64_t index, const std::string& reason = "complaint 17 of 3 May") {
-    v1::UnsealRequest request;
-    request.set_index(index);
-    request.set_reason(reason);
-    request.set_requested_by("auditor");
-    v1::UnsealResponse response;
-    CLOISTER_RETURN_IF_ERROR(Call("gateway", &v1::Audit::Stub::Unseal, request, response));
-    return response;
-  }
-
-  TestDirectory directory_;
-  const std::filesystem::path log_directory_ = directory_.path() / "log";
-  TestAuthority authority_;
-  const DatabaseId database_ = crypto::RandomId<DatabaseId>();
-  storage::MemoryStore store_{AuditColumnFamilies(), database_};
-  storage::MemoryKeySource keys_;
-  FakeClock clock_{WallTime(std::chrono::seconds(1'800'000'000))};
-  std::atomic<int> failures_{0}, fault_{0};
-  std::unique_ptr<AuditService> service_;
-  std::unique_ptr<RpcServer> server_;
-};
+using AuditServiceTest = AuditServiceFixture;
 
 TEST_F(AuditServiceTest, RecordsItsOwnStartAndStop) {
   EXPECT_EQ(Entries(0, 1)[0].event, "service.started");
@@ -220,12 +110,20 @@ TEST_F(AuditServiceTest, OnlyListedCallersReachAMethod) {
     EXPECT_EQ(denied(Call(identity, &v1::Audit::Stub::Unseal, v1::UnsealRequest(), unsealed)),
               !allowed("Unseal", identity))
         << identity;
+    v1::ForgetResponse forgotten;
+    v1::FindReleasesResponse releases;
+    EXPECT_EQ(denied(Call(identity, &v1::Audit::Stub::Forget, v1::ForgetRequest(), forgotten)),
+              !allowed("Forget", identity))
+        << identity;
+    EXPECT_EQ(denied(Call(identity, &v1::Audit::Stub::FindReleases, v1::FindReleasesRequest(), releases)),
+              !allowed("FindReleases", identity))
+        << identity;
     EXPECT_EQ(denied(Call(identity, &v1::Audit::Stub::GetLogStatus, v1::GetLogStatusRequest(), status)),
               !allowed("GetLogStatus", identity))
         << identity;
     const auto stub = As(identity);
     grpc::ClientContext context;
-    SetDeadline(context, kTimeout);
+    SetDeadline(context, kCallTimeout);
     const auto stream = stub->Export(&context, v1::ExportRequest());
     v1::ExportFile file;
     while (stream->Read(&file)) continue;
@@ -342,7 +240,7 @@ TEST_F(AuditServiceTest, AnExportVerifiesAndHoldsItsOwnRecord) {
   for (int i = 0; i < 300; ++i) ASSERT_TRUE(Append("gateway", Ask("anna")).ok());
   const auto stub = As("gateway");
   grpc::ClientContext context;
-  SetDeadline(context, kTimeout);
+  SetDeadline(context, kCallTimeout);
   v1::ExportRequest request;
   request.set_requested_by("auditor");
   const auto stream = stub->Export(&context, request);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/audit/people.h"
 
-#include <set>
+#include <algorithm>
+#include <utility>
 
 #include "common/bytes.h"
 #include "common/log.h"
@@ -12,6 +13,7 @@ namespace cloister::services {
 namespace {
 
 constexpr uint8_t kPersonRowFormat = 1;
+constexpr auto kLastKind = static_cast<uint8_t>(PersonName::Kind::kDocument);
 
 std::string EncodePerson(const PersonName& name) {
   ByteWriter out;
@@ -33,7 +35,7 @@ StatusOr<PersonName> DecodePerson(std::string_view bytes) {
   name.kind = static_cast<PersonName::Kind>(kind);
   name.name = std::string(reader.String());
   CLOISTER_RETURN_IF_ERROR(reader.Finish("pseudonym row"));
-  if (kind != 1 && kind != 2) return DataLoss("a pseudonym row is of no known kind");
+  if (kind == 0 || kind > kLastKind) return DataLoss("a pseudonym row is of no known kind");
   return name;
 }
 
@@ -47,16 +49,26 @@ Status CheckName(const PersonName& name) {
 }  // namespace
 
 std::string_view KindName(PersonName::Kind kind) {
-  return kind == PersonName::Kind::kUser ? "user" : "subject";
+  switch (kind) {
+    case PersonName::Kind::kUser:
+      return "user";
+    case PersonName::Kind::kSubject:
+      return "subject";
+    case PersonName::Kind::kDocument:
+      return "document";
+  }
+  return "unknown";
 }
 
 StatusOr<PersonName::Kind> ParsePersonKind(std::string_view text) {
   if (text == "user") return PersonName::Kind::kUser;
   if (text == "subject") return PersonName::Kind::kSubject;
-  return InvalidArgument("a section's kind is \"user\" or \"subject\"");
+  if (text == "document") return PersonName::Kind::kDocument;
+  return InvalidArgument("the kind of who is meant is \"user\", \"subject\" or \"document\"");
 }
 
 Status People::Load() {
+  CLOISTER_RETURN_IF_ERROR(LoadMarks());
   int64_t destroyed = 0;
   Status failure = absl::OkStatus();
   const Status scanned =
@@ -75,6 +87,20 @@ Status People::Load() {
   return absl::OkStatus();
 }
 
+Status People::LoadMarks() {
+  return store_.GetSnapshot()->Scan(kForgettingFamily, "", [&](std::string_view key, std::string_view value) {
+    const auto pseudonym = Pseudonym::FromBytes(key);
+    const auto key_id = KeyId::FromBytes(value);
+    if (pseudonym.ok() && key_id.ok()) {
+      forgetting_[*pseudonym] = Person{{}, *pseudonym, *key_id};
+    } else {
+      LogStatus(LogLevel::kError, "audit.pseudonym_unreadable",
+                DataLoss("a mark of forgetting is malformed"));
+    }
+    return true;
+  });
+}
+
 Status People::LoadRow(std::string_view row_key, std::string_view record) {
   Person person;
   CLOISTER_ASSIGN_OR_RETURN(person.pseudonym, Pseudonym::FromBytes(row_key));
@@ -90,8 +116,12 @@ Status People::LoadRow(std::string_view row_key, std::string_view record) {
 
 void People::Remember(Person person) {
   std::unique_lock lock(mutex_);
-  by_pseudonym_[person.pseudonym] = person.name;
-  by_name_[person.name] = std::move(person);
+  by_pseudonym_[person.pseudonym] = person;
+  if (const auto marked = forgetting_.find(person.pseudonym); marked != forgetting_.end()) {
+    marked->second = std::move(person);
+  } else {
+    by_name_[person.name] = std::move(person);
+  }
 }
 
 StatusOr<std::vector<Person>> People::GetOrAdd(const std::vector<PersonName>& names) {
@@ -99,7 +129,12 @@ StatusOr<std::vector<Person>> People::GetOrAdd(const std::vector<PersonName>& na
   CLOISTER_RETURN_IF_ERROR(AddMissing(names));
   std::shared_lock lock(mutex_);
   std::vector<Person> people;
-  for (const PersonName& name : names) people.push_back(by_name_.at(name));
+  for (const PersonName& name : names) {
+    const auto found = by_name_.find(name);
+    // Forgotten since a moment ago, by somebody else.
+    if (found == by_name_.end()) return NotFound("somebody named in the record is being forgotten");
+    people.push_back(found->second);
+  }
   return people;
 }
 
@@ -116,8 +151,7 @@ Status People::AddMissing(const std::vector<PersonName>& names) {
   std::lock_guard adding(adding_);
   const std::set<PersonName> missing = missing_names();
   if (missing.empty()) return absl::OkStatus();
-  CLOISTER_ASSIGN_OR_RETURN(
-      const auto keys, keys_.CreateKeys(storage::KeyKind::kSubject, static_cast<uint32_t>(missing.size())));
+  CLOISTER_ASSIGN_OR_RETURN(const auto keys, TakeKeys(missing.size()));
   storage::WriteBatch batch;
   std::vector<Person> people;
   for (const PersonName& name : missing) {
@@ -135,11 +169,68 @@ Status People::AddMissing(const std::vector<PersonName>& names) {
   return absl::OkStatus();
 }
 
+StatusOr<std::vector<storage::DataKey>> People::TakeKeys(size_t count) {
+  if (ahead_.size() < count) {
+    const size_t needed = count - ahead_.size();
+    const size_t wanted = std::max(needed, std::min<size_t>(needed + keys_ahead_, storage::kKeysPerCallMax));
+    CLOISTER_ASSIGN_OR_RETURN(auto made,
+                              keys_.CreateKeys(storage::KeyKind::kSubject, static_cast<uint32_t>(wanted)));
+    std::move(made.begin(), made.end(), std::back_inserter(ahead_));
+  }
+  const auto first = ahead_.end() - static_cast<std::ptrdiff_t>(count);
+  std::vector<storage::DataKey> taken(std::make_move_iterator(first), std::make_move_iterator(ahead_.end()));
+  ahead_.erase(first, ahead_.end());
+  return taken;
+}
+
+StatusOr<std::vector<Person>> People::BeginForgetting(const std::set<PersonName>& names) {
+  std::lock_guard adding(adding_);
+  std::vector<Person> known;
+  {
+    std::shared_lock lock(mutex_);
+    for (const PersonName& name : names) {
+      const auto found = by_name_.find(name);
+      if (found != by_name_.end()) known.push_back(found->second);
+    }
+  }
+  if (!known.empty()) {
+    storage::WriteBatch batch;
+    for (const Person& person : known) {
+      batch.Put(kForgettingFamily, person.pseudonym.bytes(), std::string(person.key_id.bytes()));
+    }
+    CLOISTER_RETURN_IF_ERROR(store_.Write(batch));
+  }
+  std::unique_lock lock(mutex_);
+  for (const Person& person : known) {
+    by_name_.erase(person.name);
+    forgetting_[person.pseudonym] = person;
+  }
+  std::vector<Person> unfinished;
+  for (const auto& [pseudonym, person] : forgetting_) unfinished.push_back(person);
+  return unfinished;
+}
+
+Status People::EndForgetting(const std::vector<Person>& people) {
+  if (people.empty()) return absl::OkStatus();
+  storage::WriteBatch batch;
+  for (const Person& person : people) {
+    batch.Delete(kPeopleFamily, person.pseudonym.bytes());
+    batch.Delete(kForgettingFamily, person.pseudonym.bytes());
+  }
+  CLOISTER_RETURN_IF_ERROR(store_.Write(batch));
+  std::unique_lock lock(mutex_);
+  for (const Person& person : people) {
+    by_pseudonym_.erase(person.pseudonym);
+    forgetting_.erase(person.pseudonym);
+  }
+  return absl::OkStatus();
+}
+
 StatusOr<Person> People::Find(const Pseudonym& pseudonym) const {
   std::shared_lock lock(mutex_);
   const auto found = by_pseudonym_.find(pseudonym);
   if (found == by_pseudonym_.end()) return NotFound("nobody is known by this pseudonym");
-  return by_name_.at(found->second);
+  return found->second;
 }
 
 size_t People::size() const {

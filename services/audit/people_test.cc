@@ -48,6 +48,73 @@ TEST_F(PeopleTest, AUserAndASubjectOfOneNameAreTwo) {
   EXPECT_NE((*both)[0].pseudonym, (*both)[1].pseudonym);
 }
 
+TEST_F(PeopleTest, ADocumentIsNeitherUserNorSubjectOfItsName) {
+  const std::string id(32, 'd');
+  const PersonName document{*ParsePersonKind("document"), id};
+  Pseudonym pseudonym;
+  {
+    People people(store_, database_, keys_);
+    pseudonym = (*people.GetOrAdd({document}))[0].pseudonym;
+    EXPECT_NE((*people.GetOrAdd({{PersonName::Kind::kSubject, id}}))[0].pseudonym, pseudonym);
+  }
+  People again(store_, database_, keys_);
+  ASSERT_TRUE(again.Load().ok());
+  ASSERT_TRUE(again.Find(pseudonym).ok());
+  EXPECT_EQ(again.Find(pseudonym)->name, document);
+  EXPECT_EQ(KindName(again.Find(pseudonym)->name.kind), "document");
+}
+
+TEST_F(PeopleTest, TakesKeysAheadSoThatMostNewOnesWaitForNone) {
+  People people(store_, database_, keys_, 4);
+  std::set<KeyId> used;
+  const std::vector<uint64_t> created = {5, 5, 5, 5, 5, 10};
+  for (size_t i = 0; i < created.size(); ++i) {
+    const auto added = people.GetOrAdd({{PersonName::Kind::kDocument, std::to_string(i)}});
+    ASSERT_TRUE(added.ok()) << added.status();
+    used.insert((*added)[0].key_id);
+    EXPECT_EQ(keys_.created(), created[i]) << i;
+  }
+  EXPECT_EQ(used.size(), created.size());  // No key serves two.
+}
+
+TEST_F(PeopleTest, WhoIsBeingForgottenComesBackAsSomebodyElse) {
+  People people(store_, database_, keys_);
+  const auto before = people.GetOrAdd({kAnna, kPatient});
+  const auto begun = people.BeginForgetting({kAnna, {PersonName::Kind::kUser, "nobody"}});
+  ASSERT_TRUE(begun.ok()) << begun.status();
+  ASSERT_EQ(begun->size(), 1u);
+  EXPECT_EQ((*begun)[0].pseudonym, (*before)[0].pseudonym);
+  EXPECT_NE((*people.GetOrAdd({kAnna}))[0].pseudonym, (*before)[0].pseudonym);
+  EXPECT_TRUE(people.Find((*before)[0].pseudonym).ok());  // Until it is done.
+  ASSERT_TRUE(people.EndForgetting(*begun).ok());
+  EXPECT_EQ(people.Find((*before)[0].pseudonym).status().code(), StatusCode::kNotFound);
+  People again(store_, database_, keys_);
+  ASSERT_TRUE(again.Load().ok());
+  EXPECT_EQ(again.size(), 2u);
+  EXPECT_TRUE(again.BeginForgetting({})->empty());
+}
+
+TEST_F(PeopleTest, AMarkOutlivesAStopWithTheKeyAndWithout) {
+  Person anna, patient;
+  {
+    People people(store_, database_, keys_);
+    const auto added = people.GetOrAdd({kAnna, kPatient});
+    anna = (*added)[0], patient = (*added)[1];
+    ASSERT_TRUE(people.BeginForgetting({kAnna, kPatient}).ok());
+  }
+  keys_.Lose(patient.key_id);
+  People again(store_, database_, keys_);
+  ASSERT_TRUE(again.Load().ok());
+  EXPECT_EQ(again.size(), 0u);
+  const auto unfinished = again.BeginForgetting({});
+  ASSERT_EQ(unfinished->size(), 2u);
+  for (const Person& person : *unfinished) {
+    const bool is_anna = person.pseudonym == anna.pseudonym;
+    EXPECT_EQ(person.key_id, is_anna ? anna.key_id : patient.key_id);
+    EXPECT_EQ(person.name.name, is_anna ? "anna" : "");
+  }
+}
+
 TEST_F(PeopleTest, TheMappingDiesWithTheKey) {
   People people(store_, database_, keys_);
   const auto added = people.GetOrAdd({kAnna, kPatient});
@@ -159,6 +226,33 @@ TEST_F(SectionsTest, StayClosedOnceTheKeyIsDestroyed) {
   const auto section = Stored("{\"a\":1}");
   keys_.Lose(Anna().key_id);
   EXPECT_EQ(ErrorOf(section).code(), StatusCode::kNotFound);
+}
+
+TEST_F(SectionsTest, ClearingTakesTheSectionsOfOneKeyAndSaysSoOfThem) {
+  const auto gone = Stored("{\"a\":1}"), also_gone = Stored("{\"b\":1}");
+  auto other = sections_.Seal((*people_.GetOrAdd({kPatient}))[0], "{\"c\":1}");
+  ASSERT_TRUE(sections_.Put({&*other}).ok());
+  const KeyId key = Anna().key_id;
+  keys_.Lose(key);
+  EXPECT_EQ(*sections_.ClearForgotten({key}), 2u);
+  EXPECT_EQ(*sections_.ClearForgotten({key}), 0u);
+  for (const auto* section : {&gone, &also_gone}) {
+    EXPECT_EQ(ErrorOf(*section).code(), StatusCode::kNotFound);
+    EXPECT_FALSE(store_.Get(kSectionsFamily, section->id.bytes()).ok());
+    EXPECT_EQ(*store_.Get(kSectionKeysFamily, section->id.bytes()), kForgottenSection);
+  }
+  EXPECT_TRUE(ErrorOf(*other).ok());
+}
+
+TEST_F(SectionsTest, ClearingGoesOnWhereABatchEnds) {
+  std::vector<audit::SealedSection> sections;
+  for (size_t i = 0; i < kSectionsPerClearing + 5; ++i) sections.push_back(*sections_.Seal(Anna(), "{}"));
+  std::vector<const audit::SealedSection*> all;
+  for (const auto& section : sections) all.push_back(&section);
+  ASSERT_TRUE(sections_.Put(all).ok());
+  EXPECT_EQ(*sections_.ClearForgotten({Anna().key_id}), sections.size());
+  EXPECT_EQ(ErrorOf(sections.front()).code(), StatusCode::kNotFound);
+  EXPECT_EQ(ErrorOf(sections.back()).code(), StatusCode::kNotFound);
 }
 
 TEST_F(SectionsTest, EveryFlippedBitIsDamage) {

@@ -94,6 +94,7 @@ StatusOr<Sections::Opened> Sections::Open(const audit::SectionReference& section
   const auto snapshot = store_.GetSnapshot();
   const std::string_view id = section.id.bytes();
   CLOISTER_ASSIGN_OR_RETURN(const std::string key_row, GetRow(*snapshot, kSectionKeysFamily, id));
+  if (key_row == kForgottenSection) return NotFound("the key of this section was destroyed");
   CLOISTER_ASSIGN_OR_RETURN(const KeyId person_key_id, storage::RecordKeyId(key_row));
   CLOISTER_ASSIGN_OR_RETURN(const storage::DataKey person_key, keys_.GetKey(person_key_id));
   CLOISTER_ASSIGN_OR_RETURN(
@@ -112,6 +113,31 @@ StatusOr<Sections::Opened> Sections::Open(const audit::SectionReference& section
   CLOISTER_ASSIGN_OR_RETURN(const Person person, people_.Find(record->about));
   opened.about = person.name;
   return opened;
+}
+
+StatusOr<uint64_t> Sections::ClearForgotten(const std::set<KeyId>& person_keys) const {
+  if (person_keys.empty()) return 0;
+  uint64_t cleared = 0;
+  storage::WriteBatch batch;
+  size_t batched = 0;
+  Status written;
+  const auto write = [&] {
+    written = store_.Write(std::exchange(batch, storage::WriteBatch()));
+    cleared += std::exchange(batched, 0);
+    return written.ok();
+  };
+  const Status scanned = store_.GetSnapshot()->Scan(
+      kSectionKeysFamily, "", [&](std::string_view section, std::string_view record) {
+        const auto key = storage::RecordKeyId(record);
+        if (!key.ok() || !person_keys.contains(*key)) return true;
+        batch.Delete(kSectionsFamily, section);
+        batch.Put(kSectionKeysFamily, section, std::string(kForgottenSection));
+        return ++batched < kSectionsPerClearing || write();
+      });
+  CLOISTER_RETURN_IF_ERROR(written);
+  CLOISTER_RETURN_IF_ERROR(scanned);
+  if (batched > 0 && !write()) return written;
+  return cleared;
 }
 
 }  // namespace cloister::services

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// The two calls that erasure makes: who was handed something, and whom the log forgets.
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "common/log.h"
+#include "services/audit/audit_service.h"
+#include "services/audit/releases.h"
+#include "services/server/rpc_status.h"
+
+namespace cloister::services {
+namespace {
+
+using nlohmann::json;
+
+// Entries that one step of a reading of the whole log asks for: whole bundles.
+constexpr uint32_t kEntriesPerStep = 4 * audit::kTileWidth;
+
+}  // namespace
+
+// The order makes a crash after any step harmless. A mark says durably whom it concerns; then the keys go,
+// which is the erasure; rows and marks go last, because they name the keys. What a crash leaves over is
+// finished at the next start, or by the next call.
+Status AuditService::ForgetPeople(const v1::ForgetRequest& request, v1::ForgetResponse& response) {
+  if (request.people_size() > kForgottenPerCallMax) {
+    return InvalidArgument("at most " + std::to_string(kForgottenPerCallMax) +
+                           " people, subjects and documents are forgotten in one call; make several");
+  }
+  std::set<PersonName> names;
+  for (const v1::PersonReference& person : request.people()) {
+    CLOISTER_ASSIGN_OR_RETURN(const auto kind, ParsePersonKind(person.kind()));
+    names.insert({kind, person.name()});
+  }
+  std::lock_guard forgetting(forgetting_);
+  CLOISTER_ASSIGN_OR_RETURN(const std::vector<Person> people, people_.BeginForgetting(names));
+  std::set<PersonName> forgotten;  // One name may stand for two, when an earlier call was interrupted.
+  for (const Person& person : people) {
+    if (names.contains(person.name)) forgotten.insert(person.name);
+  }
+  CLOISTER_RETURN_IF_ERROR(FinishForgetting(people, response));
+  response.set_forgotten(forgotten.size());
+  return absl::OkStatus();
+}
+
+Status AuditService::FinishForgetting(const std::vector<Person>& people, v1::ForgetResponse& response) {
+  // Sections reach the store with the checkpoint that covers their record; only then are all of them counted.
+  const Status settled = log_->WaitForCheckpoint(log_->State().size, kCheckpointWait);
+  if (settled.code() == StatusCode::kDeadlineExceeded) {
+    return Unavailable("the audit log is too busy to forget somebody now; call again");
+  }
+  CLOISTER_RETURN_IF_ERROR(settled);
+  std::vector<KeyId> ids;
+  for (const Person& person : people) ids.push_back(person.key_id);
+  CLOISTER_ASSIGN_OR_RETURN(const storage::Destruction destruction, keys_.DestroyKeys(ids));
+  CLOISTER_ASSIGN_OR_RETURN(const uint64_t closed, sections_.ClearForgotten({ids.begin(), ids.end()}));
+  CLOISTER_RETURN_IF_ERROR(people_.EndForgetting(people));
+  response.set_sections_closed(closed);
+  response.set_epoch(destruction.epoch);
+  response.set_keyring_generation(destruction.generation);
+  return absl::OkStatus();
+}
+
+void AuditService::FinishInterruptedForgetting() {
+  std::lock_guard forgetting(forgetting_);
+  const auto people = people_.BeginForgetting({});
+  if (people.ok() && people->empty()) return;
+  v1::ForgetResponse ignored;
+  const Status finished = people.ok() ? FinishForgetting(*people, ignored) : people.status();
+  if (!finished.ok()) LogStatus(LogLevel::kWarning, "audit.forgetting_unfinished", finished);
+}
+
+Status AuditService::FindReleased(const v1::FindReleasesRequest& request, v1::FindReleasesResponse& response,
+                                  const std::function<bool()>& cancelled) {
+  if (request.requested_by().empty()) return InvalidArgument("requested_by must name the person who asks");
+  CLOISTER_ASSIGN_OR_RETURN(ReleaseFinder finder, ReleaseFinder::New(request));
+  const uint64_t size = log_->State().size;
+  const json body = {{"first", "0"}, {"count", size}, {"documents", request.documents_size()}};
+  CLOISTER_RETURN_IF_ERROR(RecordOwn("audit.queried", body.dump(), request.requested_by(), "").status());
+  for (uint64_t at = 0; at < size;) {
+    if (cancelled()) return Error(StatusCode::kCancelled, "the caller went away");
+    CLOISTER_ASSIGN_OR_RETURN(const auto entries, log_->Read(at, kEntriesPerStep));
+    if (entries.empty()) return DataLoss("audit log: an entry cannot be read");
+    for (const std::string& entry : entries) CLOISTER_RETURN_IF_ERROR(finder.Take(entry));
+    at += entries.size();
+  }
+  response = finder.Result();
+  for (v1::FoundRelease& release : *response.mutable_releases()) {
+    const auto pseudonym = Pseudonym::FromHex(release.pseudonym());
+    const auto person = pseudonym.ok() ? people_.Find(*pseudonym) : NotFound("not a person");
+    if (person.ok()) release.set_user(person->name.name);
+  }
+  return absl::OkStatus();
+}
+
+grpc::Status AuditService::Forget(grpc::ServerContext*, const v1::ForgetRequest* request,
+                                  v1::ForgetResponse* response) {
+  return ToGrpc(ForgetPeople(*request, *response));
+}
+
+grpc::Status AuditService::FindReleases(grpc::ServerContext* context, const v1::FindReleasesRequest* request,
+                                        v1::FindReleasesResponse* response) {
+  return ToGrpc(FindReleased(*request, *response, [&] { return context->IsCancelled(); }));
+}
+
+}  // namespace cloister::services

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Finds, in a reading of the log from its first entry, the releases that handed out passages of given
+// documents. Parses only the entries that can be such; the rest costs a search for a few words in each. Does
+// not read the log itself and does not know names. Not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+
+#include "audit/envelope.h"
+#include "cloister/v1/audit.pb.h"
+#include "common/status.h"
+
+namespace cloister::services {
+
+constexpr int kReleasedDocumentsMax = 100'000;  // And as many versions.
+constexpr uint32_t kFoundReleasesMax = 1000;
+constexpr uint32_t kFoundReleasesDefault = 100;
+
+class ReleaseFinder {
+ public:
+  // Errors: kInvalidArgument (no document, too many of anything, an id that has not 16 bytes).
+  static StatusOr<ReleaseFinder> New(const v1::FindReleasesRequest& request);
+  // The next entry of the log. Errors: kDataLoss (not an envelope, a part without those before it).
+  Status Take(std::string_view entry);
+  // What was found so far, newest first, without the names of users.
+  v1::FindReleasesResponse Result() const;
+
+ private:
+  ReleaseFinder() = default;
+  // Whether the text of a body names one of the documents at all.
+  bool NamesADocument(std::string_view body) const;
+  Status TakePart(const audit::Envelope& envelope);
+  Status TakeRecord(const audit::Envelope& envelope, const std::string& body);
+
+  std::unordered_set<std::string> documents_, versions_;  // In hexadecimal, as the log has them.
+  size_t releases_max_ = 0;
+  std::optional<audit::Envelope> begun_;  // A record whose later parts have yet to come.
+  std::string body_;                      // Of it, so far.
+  std::deque<v1::FoundRelease> found_;    // Oldest first.
+  std::unordered_set<std::string> recipients_;
+  uint64_t total_ = 0;
+};
+
+}  // namespace cloister::services
