@@ -179,21 +179,7 @@ int RunUnseal(CliContext& context, const AuditFlags& flags, GatewayClient& clien
     context.out() << reply->dump(2) << std::endl;
     return kExitOk;
   }
-  for (const json& section : reply->value("sections", json::array())) {
-    context.out() << Printable(section.value("subject_kind", "")) << " " << Printable(section.value("subject", ""))
-                  << "\n";
-    const json error = section.value("error", json());
-    if (error.is_string()) {
-      context.out() << "  stays closed: " << Printable(error.get<std::string>()) << "\n";
-    } else {
-      const json content = section.value("content", json());
-      for (const auto& [name, value] : content.items()) {
-        const std::string text =
-            value.is_string() ? value.get<std::string>() : value.dump(-1, ' ', false, json::error_handler_t::replace);
-        context.out() << Wrap(name + ": " + Printable(text), TerminalWidth(), "  ");
-      }
-    }
-  }
+  context.out() << UnsealedText(reply->value("sections", json::array()), TerminalWidth());
   context.out() << "This reading is entry " << reply->value("audit_index", json()).dump() << " of the log." << std::endl;
   return kExitOk;
 }

@@ -2,6 +2,7 @@
 #include "services/cli/audit_text.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 #include <vector>
@@ -87,6 +88,62 @@ std::string Who(const json& envelope, bool whole) {
   return Member(who, "kind") + (name.empty() ? "" : " " + name);
 }
 
+// A quote of an answer: its words, and where they stand.
+struct Quoted {
+  std::string text;
+  std::string place;
+};
+
+std::string PlaceOf(const json& quote, const std::string& document) {
+  return "document " + document + ", version " + Member(quote, "version_id") + ", bytes " +
+         Member(quote, "start") + " to " + Member(quote, "end");
+}
+
+bool IsOpened(const json& section, const char* kind) {
+  return section.is_object() && Member(section, "subject_kind") == kind && section.contains("content") &&
+         section.at("content").is_object();
+}
+
+const json& QuotesOf(const json& section) {
+  static const json kNone = json::array();
+  const auto quotes = section.at("content").find("quotes");
+  return quotes != section.at("content").end() && quotes->is_array() ? *quotes : kNone;
+}
+
+// By their number in the answer: what the person's section says of them, and the documents' own words.
+std::map<uint64_t, Quoted> CollectQuotes(const json& sections) {
+  std::map<uint64_t, Quoted> quotes;
+  for (const json& section : sections) {
+    if (!IsOpened(section, "user")) continue;
+    uint64_t number = 0;
+    for (const json& place : QuotesOf(section)) {
+      ++number;
+      if (place.is_object()) quotes[number].place = PlaceOf(place, Member(place, "document_id"));
+    }
+  }
+  for (const json& section : sections) {
+    if (!IsOpened(section, "document")) continue;
+    for (const json& quote : QuotesOf(section)) {
+      const auto number = quote.is_object() ? quote.find("number") : quote.end();
+      if (number == quote.end() || !number->is_number_unsigned()) continue;
+      quotes[number->get<uint64_t>()] = {Member(quote, "text"), PlaceOf(quote, Member(section, "subject"))};
+    }
+  }
+  return quotes;
+}
+
+std::string QuotesText(const std::map<uint64_t, Quoted>& quotes, const std::string& closed, size_t width) {
+  if (quotes.empty()) return "";
+  std::string text = "quotes\n";
+  for (const auto& [number, quote] : quotes) {
+    const std::string words = !quote.text.empty() ? quote.text
+                              : closed.empty()    ? "not there"
+                                                  : "closed: " + closed;
+    text += Wrap(std::to_string(number) + ". " + words, width, "  ") + Wrap(quote.place, width, "     ");
+  }
+  return text;
+}
+
 size_t CountOf(const json& envelope, const char* name) {
   const auto list = envelope.find(name);
   return list != envelope.end() && list->is_array() ? list->size() : 0;
@@ -107,6 +164,30 @@ std::string EntryText(uint64_t index, const json& envelope) {
     text += name + std::string(name.size() < kNameColumn ? kNameColumn - name.size() : 1, ' ') + value + "\n";
   }
   return text;
+}
+
+std::string UnsealedText(const json& sections, size_t width) {
+  if (!sections.is_array()) return "";
+  std::string text;
+  std::string closed;  // Why, when there is one reason for all.
+  for (const json& section : sections) {
+    if (!section.is_object()) continue;
+    if (const std::string error = section.value("error", json()).is_string() ? Member(section, "error") : "";
+        !error.empty()) {
+      text += "a section of somebody or something unknown\n  stays closed: " + error + "\n";
+      closed = closed.empty() || closed == error ? error : "its section stays closed";
+      continue;
+    }
+    const bool document = IsOpened(section, "document");
+    if (document && !QuotesOf(section).empty()) continue;  // Below, in the order of the answer.
+    text += Member(section, "subject_kind") + " " + Member(section, "subject") + "\n";
+    if (!section.contains("content") || !section.at("content").is_object()) continue;
+    for (const auto& [name, value] : section.at("content").items()) {
+      if (name != "quotes" || !value.is_array())
+        text += Wrap(Words(Printable(name)) + ": " + TextOf(value), width, "  ");
+    }
+  }
+  return text + QuotesText(CollectQuotes(sections), closed, width);
 }
 
 std::string EntryBrief(uint64_t index, const json& envelope, size_t width) {

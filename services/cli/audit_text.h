@@ -17,4 +17,9 @@ std::string EntryText(uint64_t index, const nlohmann::json& envelope);
 // to record, wrapped at `width` characters.
 std::string EntryBrief(uint64_t index, const nlohmann::json& envelope, size_t width);
 
+// The opened sections of a record, `sections` as the reply to an unsealing has them. The words of an answer
+// are put together in its order from the sections of the documents it quotes; a quote whose section stays
+// closed says where it stood and why it is closed.
+std::string UnsealedText(const nlohmann::json& sections, size_t width);
+
 }  // namespace cloister::services

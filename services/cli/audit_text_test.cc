@@ -49,6 +49,62 @@ TEST(AuditTextTest, LeavesIdsOutInBrief) {
   EXPECT_THAT(text, Not(HasSubstr(kId)));
 }
 
+json Section(const std::string& kind, const std::string& subject, json content) {
+  return {{"section_id", "s"},
+          {"subject_kind", kind},
+          {"subject", subject},
+          {"content", std::move(content)},
+          {"error", nullptr}};
+}
+
+json Quote(uint64_t number, const std::string& text) {
+  return {{"number", number},
+          {"text", text},
+          {"version_id", "v"},
+          {"start", 10 * number},
+          {"end", 10 * number + 5}};
+}
+
+json Place(const std::string& document, uint64_t number) {
+  return {{"document_id", document}, {"version_id", "v"}, {"start", 10 * number}, {"end", 10 * number + 5}};
+}
+
+const json kClosed = {{"section_id", "s"},
+                      {"subject_kind", ""},
+                      {"subject", ""},
+                      {"content", nullptr},
+                      {"error", "its key was destroyed"}};
+
+TEST(AuditTextTest, PutsAnAnswerTogetherFromTheSectionsOfItsDocuments) {
+  const json sections = {
+      Section("user", "anna",
+              {{"question", "When?"}, {"quotes", {Place("d1", 1), Place("d2", 2), Place("d1", 3)}}}),
+      Section("document", "d1", {{"quotes", {Quote(1, "At nine."), Quote(3, "Not later.")}}}),
+      Section("document", "d2", {{"quotes", json::array({Quote(2, "Every day.")})}})};
+  EXPECT_EQ(UnsealedText(sections, 80),
+            "user anna\n  question: When?\nquotes\n"
+            "  1. At nine.\n     document d1, version v, bytes 10 to 15\n"
+            "  2. Every day.\n     document d2, version v, bytes 20 to 25\n"
+            "  3. Not later.\n     document d1, version v, bytes 30 to 35\n");
+}
+
+TEST(AuditTextTest, SaysWhereAQuoteStoodWhoseKeyWasDestroyed) {
+  const json sections = {Section("user", "anna", {{"quotes", {Place("d1", 1), Place("d2", 2)}}}), kClosed,
+                         Section("document", "d2", {{"quotes", json::array({Quote(2, "Every day.")})}})};
+  const std::string text = UnsealedText(sections, 80);
+  EXPECT_THAT(text, HasSubstr("stays closed: its key was destroyed\n"));
+  EXPECT_THAT(text,
+              HasSubstr("  1. closed: its key was destroyed\n     document d1, version v, bytes 10 to 15\n"));
+  EXPECT_THAT(text, HasSubstr("  2. Every day.\n"));
+}
+
+TEST(AuditTextTest, ShowsWhatIsLeftWhenThePersonWasForgotten) {
+  const std::string text = UnsealedText(
+      {kClosed, Section("document", "d1", {{"quotes", json::array({Quote(1, "At \x1b[2Jnine.")})}})}, 80);
+  EXPECT_THAT(text, HasSubstr("stays closed: its key was destroyed\n"));
+  EXPECT_THAT(text, HasSubstr("  1. At [2Jnine.\n     document d1, version v, bytes 10 to 15\n"));
+}
+
 // A record is made by the appliance, but a value in it may come from outside.
 TEST(AuditTextTest, IsHarmlessOnATerminal) {
   json record = Release();
@@ -58,6 +114,8 @@ TEST(AuditTextTest, IsHarmlessOnATerminal) {
   EXPECT_THAT(EntryText(1, record), Not(HasSubstr("\x1b")));
   EXPECT_THAT(EntryBrief(1, record, 80), Not(HasSubstr("\x1b")));
   EXPECT_THAT(EntryText(1, json::object()), HasSubstr("entry"));
+  EXPECT_EQ(UnsealedText("no list", 80), "");
+  EXPECT_EQ(UnsealedText(json::array({7}), 80), "");
 }
 
 }  // namespace
