@@ -36,6 +36,10 @@ Status CheckOwnerAndKind(std::string_view owner, KeyKind kind) {
   return absl::OkStatus();
 }
 
+Status WrongAnchor() {
+  return FailedPrecondition("the keyring's epoch key is in another kind of place than the one that was opened");
+}
+
 }  // namespace
 
 class Keyring::Impl {
@@ -147,6 +151,15 @@ class Keyring::Impl {
     std::unique_lock state(state_);
     table_.recovery.swap(former);
     return status;
+  }
+
+  Status CheckOpens(EpochAnchor& anchor) const {
+    std::lock_guard writer(writer_);
+    if (anchor.kind() != header_.anchor) return WrongAnchor();
+    CLOISTER_ASSIGN_OR_RETURN(const crypto::Secret key,
+                              anchor.Open(header_.location, EpochContext(header_.appliance, header_.epoch)));
+    return crypto::ConstantTimeEqual(key.view(), epoch_key_.view()) ? absl::OkStatus()
+                                                                   : DataLoss("the anchor opens another epoch key");
   }
 
   StatusOr<Snapshot> TakeSnapshot() const {
@@ -412,9 +425,7 @@ StatusOr<std::unique_ptr<Keyring>> Keyring::Open(KeyringOptions options, std::un
   CLOISTER_ASSIGN_OR_RETURN(FileDescriptor lock, LockKeyringFile(options.path));
   CLOISTER_ASSIGN_OR_RETURN(const std::string file, ReadFile(options.path, kKeyringFileBytesMax));
   CLOISTER_ASSIGN_OR_RETURN(KeyringHeader header, ParseKeyringHeader(file));
-  if (header.anchor != anchor->kind()) {
-    return FailedPrecondition("the keyring's epoch key is in another kind of place than the one that was opened");
-  }
+  if (header.anchor != anchor->kind()) return WrongAnchor();
   const auto damaged = [](const Status& status) {
     return status.code() == StatusCode::kDataLoss ? Annotate(status, "the keyring was altered") : status;
   };
@@ -429,11 +440,15 @@ StatusOr<std::unique_ptr<Keyring>> Keyring::Open(KeyringOptions options, std::un
   return std::unique_ptr<Keyring>(new Keyring(std::move(impl)));
 }
 
-StatusOr<AnchorKind> Keyring::AnchorOf(const std::filesystem::path& path) {
+StatusOr<KeyringHeader> Keyring::HeaderOf(const std::filesystem::path& path) {
   CLOISTER_ASSIGN_OR_RETURN(const bool exists, KeyringFileExists(path));
   if (!exists) return NotFound("there is no keyring");
   CLOISTER_ASSIGN_OR_RETURN(const std::string file, ReadFile(path, kKeyringFileBytesMax));
-  CLOISTER_ASSIGN_OR_RETURN(const KeyringHeader header, ParseKeyringHeader(file));
+  return ParseKeyringHeader(file);
+}
+
+StatusOr<AnchorKind> Keyring::AnchorOf(const std::filesystem::path& path) {
+  CLOISTER_ASSIGN_OR_RETURN(const KeyringHeader header, HeaderOf(path));
   return header.anchor;
 }
 
@@ -465,6 +480,7 @@ StatusOr<DataKey> Keyring::RotateNamedKey(std::string_view owner, KeyKind kind, 
   return impl_->RotateNamedKey(owner, kind, name);
 }
 Status Keyring::SetRecovery(const RecoveryKey& recovery) { return impl_->SetRecovery(recovery); }
+Status Keyring::CheckOpens(EpochAnchor& anchor) const { return impl_->CheckOpens(anchor); }
 StatusOr<Keyring::Snapshot> Keyring::TakeSnapshot() const { return impl_->TakeSnapshot(); }
 KeyringStatus Keyring::GetStatus() const { return impl_->GetStatus(); }
 uint64_t Keyring::generation() const { return impl_->generation(); }

@@ -78,6 +78,8 @@ class Keyring {
                                                  const Clock& clock);
   // Which anchor the file asks for. Errors: kNotFound, kDataLoss, kFailedPrecondition, kUnavailable.
   static StatusOr<AnchorKind> AnchorOf(const std::filesystem::path& path);
+  // The part of the file that is in clear. Errors: as AnchorOf.
+  static StatusOr<KeyringHeader> HeaderOf(const std::filesystem::path& path);
   ~Keyring();
 
   // All of these: `owner` is an identity such as "retrieval", 1 to kOwnerBytesMax bytes. After an error of a
@@ -109,6 +111,10 @@ class Keyring {
   // A new key under this name; the former one is known by its id alone until it is destroyed. A change of epoch.
   // Errors: kNotFound (no key of this name).
   StatusOr<storage::DataKey> RotateNamedKey(std::string_view owner, storage::KeyKind kind, std::string_view name);
+
+  // Whether `anchor` comes to the epoch key that holds now. Errors: those of EpochAnchor::Open; kFailedPrecondition
+  // (another kind of anchor).
+  Status CheckOpens(EpochAnchor& anchor) const;
 
   // Who may recover from now on; replaces those before. Errors: kResourceExhausted, kUnavailable.
   Status SetRecovery(const RecoveryKey& recovery);

@@ -41,10 +41,22 @@ StatusOr<bool> KeyringFileExists(const std::filesystem::path& path) {
 }
 
 Status WriteKeyringFile(const std::filesystem::path& path, std::string_view bytes) {
+  return Annotate(ReplaceAndOverwrite(path, bytes), "keyring");
+}
+
+Status ReplaceAndOverwrite(const std::filesystem::path& path, std::string_view bytes) {
   const FileDescriptor former(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  CLOISTER_RETURN_IF_ERROR(Annotate(WriteFileAtomic(path, bytes, kFileMode), "keyring"));
+  CLOISTER_RETURN_IF_ERROR(WriteFileAtomic(path, bytes, kFileMode));
   if (former.valid()) Overwrite(former);
   return absl::OkStatus();
+}
+
+std::string ReadHead(const std::filesystem::path& path, size_t bytes_max) {
+  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  std::string head(bytes_max, '\0');
+  const ssize_t got = file.valid() ? ::pread(file.get(), head.data(), bytes_max, 0) : 0;
+  head.resize(got > 0 ? static_cast<size_t>(got) : 0);
+  return head;
 }
 
 void RemoveLeftOverKeyrings(const std::filesystem::path& path) {
