@@ -40,22 +40,20 @@ void Transform(EVP_CIPHER_CTX* context, std::string_view in, char* out) {
 
 }  // namespace
 
-std::string AeadSeal(std::string_view key, std::string_view nonce, std::string_view aad,
-                     std::string_view plaintext) {
+void AeadSealInto(std::string_view key, std::string_view nonce, std::string_view aad,
+                  std::string_view plaintext, char* out) {
   CLOISTER_CHECK(plaintext.size() <= INT_MAX - kAeadTagBytes);
   const CipherContextPtr context = Begin(true, key, nonce, aad);
-  std::string out(plaintext.size() + kAeadTagBytes, '\0');
-  Transform(context.get(), plaintext, out.data());
+  Transform(context.get(), plaintext, out);
   int done = 0;
   unsigned char rest[1];
   CLOISTER_CHECK(EVP_CipherFinal_ex(context.get(), rest, &done) == 1 && done == 0);
-  CLOISTER_CHECK(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_GET_TAG, kAeadTagBytes,
-                                     out.data() + plaintext.size()) == 1);
-  return out;
+  CLOISTER_CHECK(
+      EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_GET_TAG, kAeadTagBytes, out + plaintext.size()) == 1);
 }
 
-StatusOr<std::string> AeadOpen(std::string_view key, std::string_view nonce, std::string_view aad,
-                               std::string_view ciphertext) {
+Status AeadOpenInto(std::string_view key, std::string_view nonce, std::string_view aad,
+                    std::string_view ciphertext, char* out) {
   if (ciphertext.size() < kAeadTagBytes || ciphertext.size() > INT_MAX) {
     return DataLoss("sealed data has an impossible length");
   }
@@ -63,14 +61,27 @@ StatusOr<std::string> AeadOpen(std::string_view key, std::string_view nonce, std
   const std::string_view body = ciphertext.substr(0, ciphertext.size() - kAeadTagBytes);
   std::string tag(ciphertext.substr(body.size()));
   CLOISTER_CHECK(EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_AEAD_SET_TAG, kAeadTagBytes, tag.data()) == 1);
-  std::string out(body.size(), '\0');
-  Transform(context.get(), body, out.data());
+  Transform(context.get(), body, out);
   int done = 0;
   unsigned char rest[1];
   if (EVP_CipherFinal_ex(context.get(), rest, &done) != 1) {
-    Wipe(out.data(), out.size());
+    Wipe(out, body.size());
     return DataLoss("sealed data does not authenticate");
   }
+  return absl::OkStatus();
+}
+
+std::string AeadSeal(std::string_view key, std::string_view nonce, std::string_view aad,
+                     std::string_view plaintext) {
+  std::string out(plaintext.size() + kAeadTagBytes, '\0');
+  AeadSealInto(key, nonce, aad, plaintext, out.data());
+  return out;
+}
+
+StatusOr<std::string> AeadOpen(std::string_view key, std::string_view nonce, std::string_view aad,
+                               std::string_view ciphertext) {
+  std::string out(ciphertext.size() < kAeadTagBytes ? 0 : ciphertext.size() - kAeadTagBytes, '\0');
+  CLOISTER_RETURN_IF_ERROR(AeadOpenInto(key, nonce, aad, ciphertext, out.data()));
   return out;
 }
 

@@ -63,6 +63,20 @@ TEST(HkdfTest, GivesAsMuchAsRfc5869AllowsAndDiesBeyond) {
   EXPECT_DEATH(HkdfSha256("key", "salt", "info", 255 * 32 + 1), "check failed");
 }
 
+// Contexts are kept between calls: nothing of one call may reach the next.
+TEST(HkdfTest, EachCallStandsForItself) {
+  const std::string first(HkdfSha512("key", "salt", "info", 64).view());
+  const std::string plain(HkdfSha512("key", "", "", 64).view());
+  EXPECT_NE(first, plain);
+  for (int i = 0; i < 3; ++i) {
+    HkdfSha512("another and longer key", "another salt", "another and longer info", 100);
+    HkdfSha256("key", "salt", "info", 64);
+    EXPECT_EQ(HkdfSha512("key", "", "", 64).view(), plain);
+    EXPECT_EQ(HkdfSha512("key", "salt", "info", 64).view(), first);
+    EXPECT_NE(HkdfSha512("", "salt", "info", 64).view(), first);
+  }
+}
+
 TEST(HkdfTest, ShorterOutputIsAPrefixOfLonger) {
   const Secret longer = HkdfSha512("key", "salt", "info", 200);
   for (size_t size = 1; size < 200; ++size) {

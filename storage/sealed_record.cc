@@ -121,11 +121,13 @@ StatusOr<std::string> internal::SealRecordWithSalt(const KeyId& key_id, std::str
   FrameBinding binding(header.bytes(), context);
   const uint32_t frames = FrameCount(plaintext.size());
   std::string record = header.Take();
-  record.reserve(record.size() + plaintext.size() + frames * crypto::kAeadTagBytes);
+  size_t end = record.size();
+  record.resize(end + plaintext.size() + frames * crypto::kAeadTagBytes);
   for (uint32_t frame = 0; frame < frames; ++frame) {
     binding.Select(frame, frame + 1 == frames);
-    record += crypto::AeadSeal(keys.key(), binding.nonce(), binding.aad(),
-                               plaintext.substr(size_t{frame} * kFrameBytes, kFrameBytes));
+    const std::string_view part = plaintext.substr(size_t{frame} * kFrameBytes, kFrameBytes);
+    crypto::AeadSealInto(keys.key(), binding.nonce(), binding.aad(), part, record.data() + end);
+    end += part.size() + crypto::kAeadTagBytes;
   }
   return record;
 }
@@ -158,18 +160,17 @@ StatusOr<std::string> OpenRecord(std::string_view key, const RecordContext& cont
   }
   FrameBinding binding(record.substr(0, kRecordHeaderBytes), context);
   std::string_view rest = record.substr(kRecordHeaderBytes);
-  std::string plaintext;
-  plaintext.reserve(header.plaintext_bytes);
+  std::string plaintext(header.plaintext_bytes, '\0');
+  char* out = plaintext.data();
   for (uint32_t frame = 0; frame < frames; ++frame) {
     binding.Select(frame, frame + 1 == frames);
     const std::string_view sealed = rest.substr(0, kFrameBytes + crypto::kAeadTagBytes);
     rest.remove_prefix(sealed.size());
-    const auto opened = crypto::AeadOpen(keys.key(), binding.nonce(), binding.aad(), sealed);
-    if (!opened.ok()) {
+    if (!crypto::AeadOpenInto(keys.key(), binding.nonce(), binding.aad(), sealed, out).ok()) {
       crypto::Wipe(plaintext.data(), plaintext.size());
       return DataLoss("a sealed record is damaged or was moved from another place");
     }
-    plaintext += *opened;
+    out += sealed.size() - crypto::kAeadTagBytes;
   }
   return plaintext;
 }
