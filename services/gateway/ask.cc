@@ -6,7 +6,11 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "audit/envelope.h"
 #include "common/bytes.h"
 #include "common/log.h"
 #include "crypto/random.h"
@@ -64,6 +68,39 @@ double RoundedConfidence(float confidence) {
 AnswerBand BandOf(v1::Band band) {
   if (band == v1::BAND_ANSWER) return AnswerBand::kAnswer;
   return band == v1::BAND_MAY_HELP ? AnswerBand::kMayHelp : AnswerBand::kRefusal;
+}
+
+// An outcome has a section for the person and one for each document quoted. A section holds one document's words only,
+// so that they go with that document's key; two documents never share one for want of room.
+static_assert(kPassagesPerAsk + 1 <= audit::kSectionsMax);
+
+// Where a quote stands, without any of its text.
+json QuotePlace(const AnswerQuote& quote) {
+  return {{"document_id", quote.document_id}, {"version_id", quote.version_id}, {"chunk_id", quote.chunk_id},
+          {"start", quote.start},             {"end", quote.end}};
+}
+
+void AddSection(std::string_view kind, const std::string& subject, const json& content, v1::AppendRequest& record) {
+  v1::SectionInput* section = record.add_sections();
+  section->set_subject_kind(std::string(kind));
+  section->set_subject(subject);
+  section->set_content_json(DumpJson(content));
+}
+
+// The words of each document in a section of its own; `number` is the quote's place in the answer, from 1.
+void AddDocumentSections(const std::vector<AnswerQuote>& quotes, v1::AppendRequest& record) {
+  std::vector<std::pair<std::string, json>> by_document;  // In the order of the answer.
+  for (size_t i = 0; i < quotes.size(); ++i) {
+    const std::string& document = quotes[i].document_id;
+    auto found = std::find_if(by_document.begin(), by_document.end(),
+                              [&](const auto& entry) { return entry.first == document; });
+    if (found == by_document.end()) found = by_document.insert(found, {document, json::array()});
+    json quote = QuotePlace(quotes[i]);
+    quote["number"] = i + 1;
+    quote["text"] = quotes[i].text;
+    found->second.push_back(std::move(quote));
+  }
+  for (const auto& [document, texts] : by_document) AddSection("document", document, {{"quotes", texts}}, record);
 }
 
 bool OnCharacterBorder(const std::string& text, uint64_t offset) {
@@ -188,12 +225,7 @@ struct AskRunner::Run {
     record.set_body_json(DumpJson(body));
     record.set_actor_kind("user");
     record.set_actor(caller.user);
-    if (!personal.empty()) {
-      v1::SectionInput* section = record.add_sections();
-      section->set_subject_kind("user");
-      section->set_subject(caller.user);
-      section->set_content_json(DumpJson(personal));
-    }
+    if (!personal.empty()) AddSection("user", caller.user, personal, record);
     return record;
   }
 };
@@ -244,7 +276,7 @@ Status AskRunner::RunAsk(Run& run, const AskRequest& request, AskResult& result)
         run.Timed("generate", run.timing.generate, [&] { return Generate(run, request, result); }));
   }
   result.nearest_titles = result.band == AnswerBand::kRefusal ? TitlesOf(run.hits) : std::vector<NearestTitle>();
-  return run.Timed("outcome", run.timing.audit_outcome, [&] { return RecordOutcome(run, result); });
+  return run.Timed("outcome", run.timing.audit_outcome, [&] { return RecordOutcome(run, request.question, result); });
 }
 
 StatusOr<SearchResult> AskRunner::Search(const Caller& caller, const SearchQuery& query) {
@@ -399,7 +431,7 @@ Status AskRunner::RecordDenied(Run& run) {
   return absl::OkStatus();
 }
 
-Status AskRunner::RecordOutcome(Run& run, const AskResult& result) {
+Status AskRunner::RecordOutcome(Run& run, const std::string& question, const AskResult& result) {
   json body{{"intent", run.record_intent},
             {"release", run.record_release},
             {"outcome", BandName(result.band)},
@@ -410,12 +442,16 @@ Status AskRunner::RecordOutcome(Run& run, const AskResult& result) {
             {"tokens", run.tokens_question + result.tokens_evaluated}};
   if (!run.embedder_sha256.empty()) body["embedder_sha256"] = run.embedder_sha256;
   if (!result.model_sha256.empty()) body["model_sha256"] = result.model_sha256;
-  json quotes = json::array();
-  for (const AnswerQuote& quote : result.quotes) {
-    quotes.push_back({{"text", quote.text}, {"chunk_id", quote.chunk_id}, {"start", quote.start}, {"end", quote.end}});
-  }
-  json personal{{"user", run.caller.user}, {"outcome", BandName(result.band)}, {"quotes", std::move(quotes)}};
-  const auto index = peers_.audit_log().Append(run.Record("ask.outcome", std::move(body), personal));
+  json places = json::array();
+  for (const AnswerQuote& quote : result.quotes) places.push_back(QuotePlace(quote));
+  const json personal{{"user", run.caller.user},
+                      {"question", question},
+                      {"outcome", BandName(result.band)},
+                      {"confidence", result.confidence},
+                      {"quotes", std::move(places)}};
+  v1::AppendRequest record = run.Record("ask.outcome", std::move(body), personal);
+  AddDocumentSections(result.quotes, record);
+  const auto index = peers_.audit_log().Append(record);
   if (!index.ok()) return AuditFailed(index.status());
   run.record_outcome = *index;
   return absl::OkStatus();

@@ -118,7 +118,9 @@ class AskRunner {
   Status Generate(Run& run, const AskRequest& request, AskResult& result);
   Status RecordIntent(Run& run, const SearchQuery& query, std::string_view kind, const std::string& question);
   Status RecordDenied(Run& run);
-  Status RecordOutcome(Run& run, const AskResult& result);
+  // The question, the band and where the quotes stand go into the person's section, the quotes' words into one section
+  // for each document, so that they go when that document's key does.
+  Status RecordOutcome(Run& run, const std::string& question, const AskResult& result);
   Status RecordSearchOutcome(Run& run);
   // Best effort: the ask has failed already, and says so whether or not this is recorded.
   void RecordFailure(Run& run, std::string_view stage, const Status& failure);

@@ -59,12 +59,66 @@ TEST_F(AskTest, QuestionAndAnswerStandOnlyInSections) {
       EXPECT_EQ(record.body_json().find(secret), std::string::npos) << record.body_json();
     }
     EXPECT_EQ(record.actor(), "a.weber");
-    ASSERT_EQ(record.sections_size(), 1);
+    ASSERT_EQ(record.sections_size(), record.event() == "ask.outcome" ? 2 : 1);
     EXPECT_EQ(record.sections(0).subject_kind(), "user");
     EXPECT_EQ(record.sections(0).subject(), "a.weber");
   }
   EXPECT_NE(audit.records[0].sections(0).content_json().find("When does the ward open?"), std::string::npos);
-  EXPECT_NE(audit.records[2].sections(0).content_json().find("The ward opens at nine."), std::string::npos);
+  // The person's section says where the quotes stand; their words are the document's.
+  ExpectNoContent(audit.records[2].sections(0).content_json());
+  const auto person = nlohmann::json::parse(audit.records[2].sections(0).content_json());
+  EXPECT_EQ(person["question"], "When does the ward open?");
+  EXPECT_EQ(person["outcome"], "answer");
+  EXPECT_NEAR(person["confidence"].get<double>(), 0.85, 1e-9);
+  const nlohmann::json place = {{"document_id", HexEncode(std::string(16, 'd'))},
+                                {"version_id", HexEncode(std::string(16, 'v'))},
+                                {"chunk_id", HexEncode(std::string(16, 'c'))},
+                                {"start", 100},
+                                {"end", 123}};
+  EXPECT_EQ(person["quotes"], nlohmann::json::array({place}));
+  EXPECT_EQ(audit.records[2].sections(1).subject_kind(), "document");
+  EXPECT_EQ(audit.records[2].sections(1).subject(), HexEncode(std::string(16, 'd')));
+  EXPECT_NE(audit.records[2].sections(1).content_json().find("The ward opens at nine."), std::string::npos);
+}
+
+// What is quoted of one document goes with its key, and what is quoted of another stays.
+TEST_F(AskTest, EachDocumentsWordsStandInASectionOfItsOwn) {
+  retrieval.second_document = true;
+  v1::Quote other;
+  other.set_passage(1);
+  other.set_chunk_id(std::string(16, 'f'));
+  other.set_start(124);
+  other.set_end(150);
+  v1::Quote again = generation.quote;
+  again.set_end(108);
+  generation.more = {other, again};
+  const auto answer = SendAsUser("POST", "/v1/ask", R"({"question":"When?"})").json();
+  ASSERT_EQ(answer["quotes"].size(), 3u) << answer;
+  const auto& outcome = audit.records[2];
+  ASSERT_EQ(outcome.sections_size(), 3);
+  EXPECT_EQ(nlohmann::json::parse(outcome.sections(0).content_json())["quotes"].size(), 3u);
+  ExpectNoContent(outcome.sections(0).content_json());
+  EXPECT_EQ(outcome.sections(1).subject(), HexEncode(std::string(16, 'd')));
+  const auto first = nlohmann::json::parse(outcome.sections(1).content_json())["quotes"];
+  ASSERT_EQ(first.size(), 2u);
+  EXPECT_EQ(first[0]["number"], 1);
+  EXPECT_EQ(first[0]["text"], "The ward opens at nine.");
+  EXPECT_EQ(first[0]["start"], 100);
+  EXPECT_EQ(first[1]["number"], 3);
+  EXPECT_EQ(first[1]["text"], "The ward");
+  EXPECT_EQ(outcome.sections(2).subject(), HexEncode(std::string(16, 'e')));
+  const auto second = nlohmann::json::parse(outcome.sections(2).content_json())["quotes"];
+  ASSERT_EQ(second.size(), 1u);
+  EXPECT_EQ(second[0]["number"], 2);
+  EXPECT_EQ(second[0]["text"], "Visitors wash their hands.");
+  EXPECT_EQ(outcome.sections(1).content_json().find("Visitors"), std::string::npos);
+}
+
+TEST_F(AskTest, ARefusalLeavesNoDocumentSection) {
+  generation.band = v1::BAND_REFUSAL;
+  SendAsUser("POST", "/v1/ask", R"({"question":"When?"})");
+  ASSERT_EQ(audit.records[2].sections_size(), 1);
+  ExpectNoContent(audit.records[2].sections(0).content_json());
 }
 
 TEST_F(AskTest, PublicPartsHoldOnlyStringsAndIntegers) {

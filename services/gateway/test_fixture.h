@@ -88,6 +88,8 @@ class FakeAudit final : public v1::Audit::Service {
       if (nlohmann::json::parse(section.content_json(), nullptr, false).is_discarded() || section.subject().empty()) {
         return InvalidArgument("a section that is not JSON about somebody");
       }
+      const std::string& kind = section.subject_kind();
+      if (kind != "user" && kind != "subject" && kind != "document") return InvalidArgument("a section of no known kind");
     }
     return absl::OkStatus();
   }
@@ -150,11 +152,17 @@ class FakeRetrieval final : public v1::Retrieval::Service {
     v1::AppendResponse appended;
     if (const auto status = audit_.Append(context, &record, &appended); !status.ok()) return status;
     response->set_audit_index(appended.index());
-    auto* passage = response->add_passages();
-    passage->set_handle(request->handles(0));
-    passage->set_document_id(std::string(16, 'd'));
+    AddPassage(request->handles(0), std::string(16, 'd'), std::string(16, 'c'), *response);
+    if (second_document) AddPassage(request->handles(0), std::string(16, 'e'), std::string(16, 'f'), *response);
+    return grpc::Status::OK;
+  }
+  static void AddPassage(const std::string& handle, const std::string& document, const std::string& chunk,
+                         v1::ReleaseResponse& response) {
+    auto* passage = response.add_passages();
+    passage->set_handle(handle);
+    passage->set_document_id(document);
     passage->set_version_id(std::string(16, 'v'));
-    passage->set_chunk_id(std::string(16, 'c'));
+    passage->set_chunk_id(chunk);
     passage->set_rank(1);
     passage->set_title("Visiting rules");
     passage->set_collection("ward");
@@ -174,11 +182,11 @@ class FakeRetrieval final : public v1::Retrieval::Service {
       box->set_x1(10);
       box->set_y1(5);
     }
-    return grpc::Status::OK;
   }
   v1::SearchRequest search;
   v1::ReleaseRequest release;
   bool permitted = true;
+  bool second_document = false;  // Another with the same text.
   bool fail_search = false;
 
  private:
@@ -199,6 +207,10 @@ class FakeGeneration final : public v1::Generation::Service {
     v1::AnswerEvent event;
     *event.mutable_quote() = quote;
     writer->Write(event);
+    for (const v1::Quote& next : more) {
+      *event.mutable_quote() = next;
+      writer->Write(event);
+    }
     if (fail) return {grpc::StatusCode::INTERNAL, "model failed"};
     if (omit_summary) return grpc::Status::OK;
     event.mutable_summary()->set_band(band);
@@ -211,6 +223,7 @@ class FakeGeneration final : public v1::Generation::Service {
   }
   v1::AnswerRequest asked;
   v1::Quote quote;
+  std::vector<v1::Quote> more;  // After it.
   v1::Band band = v1::BAND_ANSWER;
   bool fail = false;
   bool omit_summary = false;
