@@ -30,7 +30,10 @@ class FailingKeys final : public storage::KeySource {
   StatusOr<std::vector<storage::DataKey>> CreateKeys(storage::KeyKind kind, uint32_t count) override {
     return inner_.CreateKeys(kind, count);
   }
-  StatusOr<storage::DataKey> GetKey(const KeyId& id) override { return inner_.GetKey(id); }
+  StatusOr<storage::DataKey> GetKey(const KeyId& id) override {
+    if (const auto now = std::exchange(before_next_get, nullptr)) now();
+    return inner_.GetKey(id);
+  }
   StatusOr<storage::DataKey> GetNamedKey(storage::KeyKind kind, std::string_view name) override {
     return inner_.GetNamedKey(kind, name);
   }
@@ -44,6 +47,7 @@ class FailingKeys final : public storage::KeySource {
     return done;
   }
   Failure failure = Failure::kNone;
+  std::function<void()> before_next_get;
   int calls = 0;
 
  private:
@@ -244,6 +248,51 @@ TEST_F(AuditErasureTest, AKeySourceThatFailsLeavesTheCallToBeRepeated) {
     EXPECT_EQ(ErrorsOf(index)[1], "its key was destroyed");
     EXPECT_EQ(RowsOf(kForgettingFamily), 0u);
   }
+}
+
+TEST_F(AuditErasureTest, ACallFinishesWhatAnotherLeftAndCountsItsOwn) {
+  const uint64_t index = Outcome("anna");
+  failing_keys_.failure = FailingKeys::Failure::kBefore;
+  EXPECT_EQ(ForgetOne().status().code(), StatusCode::kUnavailable);
+  const auto next = Forget({{"user", "anna"}});
+  ASSERT_TRUE(next.ok()) << next.status();
+  EXPECT_EQ(next->forgotten(), 1u);
+  EXPECT_EQ(next->sections_closed(), 2u);
+  EXPECT_EQ(ErrorsOf(index),
+            (std::vector<std::string>{"its key was destroyed", "its key was destroyed", ""}));
+  EXPECT_EQ(ForgetOne()->forgotten(), 0u);
+}
+
+// Sections wait in the journal for the next checkpoint; they count and are cleared all the same.
+TEST_F(AuditErasureTest, SectionsThatNoCheckpointCoversYetAreForgottenToo) {
+  Stop();
+  checkpoint_interval_ = std::chrono::milliseconds(500);
+  Start();
+  const uint64_t first = Outcome("anna"), second = Outcome("anna");
+  EXPECT_EQ(ForgetOne()->sections_closed(), 2u);
+  EXPECT_EQ(ErrorsOf(first)[1], "its key was destroyed");
+  EXPECT_EQ(ErrorsOf(second)[1], "its key was destroyed");
+  int tombstones = 0;
+  Rows rows = AllRows();
+  for (const auto& [id, record] : rows[std::string(kSectionKeysFamily)]) {
+    tombstones += record == kForgottenSection;
+  }
+  EXPECT_EQ(tombstones, 2);
+}
+
+// Forgotten after the record was given its pseudonyms and before its sections were sealed.
+TEST_F(AuditErasureTest, ARecordThatMeetsAForgettingIsMadeAnew) {
+  Outcome("anna");
+  failing_keys_.before_next_get = [&] {
+    v1::ForgetRequest request;
+    request.add_people()->set_kind("document");
+    request.mutable_people(0)->set_name(HexEncode(kOne));
+    v1::ForgetResponse response;
+    EXPECT_TRUE(service_->Forget(nullptr, &request, &response).ok());
+    EXPECT_EQ(response.forgotten(), 1u);
+  };
+  const uint64_t index = Outcome("anna");
+  EXPECT_EQ(ErrorsOf(index), (std::vector<std::string>{"", "", ""}));
 }
 
 TEST_F(AuditErasureTest, AStopBetweenTheStepsIsFinishedAtTheNextStart) {

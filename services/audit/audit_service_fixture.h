@@ -29,7 +29,7 @@ class AuditServiceFixture : public ::testing::Test {
     options.log_directory = log_directory_;
     options.appliance = "clinic";
     options.tenant = "main";
-    options.checkpoint_interval = std::chrono::milliseconds(1);
+    options.checkpoint_interval = checkpoint_interval_;
     options.on_failure = [this] { ++failures_; };
     options.fault = [this](audit::DiskStep step) {
       return step == audit::DiskStep::kJournalSync ? fault_.load() : 0;
@@ -123,6 +123,7 @@ class AuditServiceFixture : public ::testing::Test {
   storage::KvStore* store_in_use_ = &store_;  // A test may put one that fails before the real one.
   storage::KeySource* keys_in_use_ = &keys_;
   FakeClock clock_{WallTime(std::chrono::seconds(1'800'000'000))};
+  std::chrono::milliseconds checkpoint_interval_{1};
   std::atomic<int> failures_{0}, fault_{0};
   std::unique_ptr<AuditService> service_;
   std::unique_ptr<RpcServer> server_;
