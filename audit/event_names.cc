@@ -19,6 +19,7 @@ const std::vector<std::string_view>& EventNames() {
       "audit.rotated",      "model.loaded",      "model.rejected",       "model.qualified",
       "egress.probe",       "egress.violation",  "config.changed",       "service.started",
       "service.stopped",    "clock.stepped",     "backup.created",       "backup.restored",
+      "key.used",
   };
   return names;
 }

@@ -13,13 +13,24 @@ std::vector<ConfigKey> AllConfigKeys() {
       {"gateway.listen", std::string("127.0.0.1:8443"), "address and port of HTTPS; empty: Unix socket only"},
       {"gateway.question_bytes_max", int64_t{2048}, "bytes of a question", 16, 8192},
       {"gateway.asks_concurrent_max", int64_t{8}, "asks under way at once; more get 429", 1, 1024},
+      // Keys.
+      {"keys.escrow_directory", std::string(""),
+       "mounted folder on another disk for the escrowed keyring; empty: none, and a lost disk loses the "
+       "keys"},
+      {"keys.tpm_tcti", std::string("device:/dev/tpmrm0"),
+       "where the TPM is, as the TPM software stack writes it"},
+      {"keys.tpm_pcrs", std::vector<std::string>{"7"},
+       "PCRs that the TPM's keys are bound to; empty: the PIN alone"},
+      {"keys.pkcs11_module", std::string(""), "path of the HSM maker's PKCS#11 library"},
+      {"keys.pkcs11_token", std::string(""), "label of the HSM's token"},
       // Embedding and generation.
       {"models.directory", std::string(""), "folder of models; empty: the set-up's own"},
       {"embedding.threads", int64_t{2}, "threads of the embedder", 1, 256},
       {"generation.threads", int64_t{2}, "threads of the generator", 1, 256},
       {"generation.candidates", int64_t{8}, "spans scored by the generator for one question", 1, 64},
       // Retrieval.
-      {"retention.shred_hours", int64_t{24}, "hours between destructions of the keys of superseded and deleted versions; 0: by hand only", 0, 8760},
+      {"retention.shred_hours", int64_t{24},
+       "hours between destructions of the keys of superseded and deleted versions; 0: by hand only", 0, 8760},
       {"retrieval.segment_documents", int64_t{2000}, "documents that make a new index segment", 1, 1000000},
       // Ingest.
       {"ingest.parse_seconds_max", int64_t{10}, "processor seconds one file may take to parse", 1, 600},

@@ -2,7 +2,7 @@
 // Every command group of the `cloister` binary: one function and one file per group. A function declares its
 // subcommands on `app` and stores what to run in `context.command`; main() runs that after parsing. Commands
 // talk to a running appliance through gateway's local socket (services/cli/gateway_client.h) and never to
-// another service.
+// another service. What must not pass gateway, a passphrase or PIN, goes to the supervisor's socket.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -55,6 +55,7 @@ void AddIngestCommands(CLI::App& app, CliContext& context);
 void AddUserCommands(CLI::App& app, CliContext& context);
 void AddKeyCommands(CLI::App& app, CliContext& context);
 void AddCollectionCommands(CLI::App& app, CliContext& context);
+void AddKeyringCommands(CLI::App& app, CliContext& context);
 void AddEraseCommands(CLI::App& app, CliContext& context);
 void AddAuditCommands(CLI::App& app, CliContext& context);
 

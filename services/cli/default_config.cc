@@ -38,7 +38,7 @@ std::string Bounds(const ConfigKey& key) {
 
 }  // namespace
 
-std::string DefaultConfigFile() {
+std::string DefaultConfigFile(const std::map<std::string, std::string>& set) {
   std::string out =
       "# Configuration of this appliance. Every line is optional: what is commented out is the default.\n"
       "# An environment variable such as CLOISTER_GATEWAY_LISTEN wins over this file. Secrets never stand "
@@ -50,8 +50,11 @@ std::string DefaultConfigFile() {
       section = key.name.substr(0, dot);
       out += "\n[" + section + "]\n";
     }
-    out += "# " + key.help + Bounds(key) + "\n#" + key.name.substr(dot + 1) + " = " +
-           std::visit(TomlValue(), key.default_value) + "\n";
+    const auto given = set.find(key.name);
+    out += "# " + key.help + Bounds(key) + "\n";
+    out += given == set.end()
+               ? "#" + key.name.substr(dot + 1) + " = " + std::visit(TomlValue(), key.default_value) + "\n"
+               : key.name.substr(dot + 1) + " = " + given->second + "\n";
   }
   return out;
 }

@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
   AddUserCommands(app, context);
   AddKeyCommands(app, context);
   AddCollectionCommands(app, context);
+  AddKeyringCommands(app, context);
   AddEraseCommands(app, context);
   AddAuditCommands(app, context);
   try {

@@ -92,7 +92,10 @@ StatusOr<Passphrase> GetPassphrase(const UpFlags& flags, const std::filesystem::
   CLOISTER_RETURN_IF_ERROR(CheckStartable(data));
   Passphrase out;
   if (flags.passphrase_file.empty()) {
-    CLOISTER_ASSIGN_OR_RETURN(out.secret, AskPassphrase("Passphrase of this appliance", false));
+    CLOISTER_ASSIGN_OR_RETURN(const keyring::AnchorKind kind, keyring::Keyring::AnchorOf(KeyringPath(data)));
+    const bool pin = kind != keyring::AnchorKind::kPassphrase;
+    CLOISTER_ASSIGN_OR_RETURN(
+        out.secret, AskPassphrase(pin ? "PIN of this appliance's keys" : "Passphrase of this appliance", false));
     return out;
   }
   CLOISTER_ASSIGN_OR_RETURN(out.secret, ReadSecretFile(flags.passphrase_file, kPassphrase));
@@ -219,7 +222,7 @@ void AddUpCommand(CLI::App& app, CliContext& context) {
   auto flags = std::make_shared<UpFlags>();
   CLI::App* command = app.add_subcommand("up", "Start the appliance and keep it running");
   command->add_option("--passphrase-file", flags->passphrase_file,
-                      "file with the passphrase, readable by you alone; without it you are asked");
+                      "file with the passphrase or PIN, readable by you alone; without it you are asked");
   command->add_flag("--detach", flags->detach, "return once every service is healthy");
   command->callback(
       [&context, flags] { context.command = [&context, flags] { return RunUp(context, *flags); }; });

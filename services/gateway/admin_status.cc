@@ -4,6 +4,7 @@
 
 #include "services/gateway/gateway.h"
 #include "services/gateway/json_body.h"
+#include "services/gateway/keyring_json.h"
 
 namespace cloister::services {
 namespace {
@@ -25,16 +26,12 @@ void AddSentences(json& sentences, const google::protobuf::RepeatedPtrField<std:
   for (const std::string& sentence : more) sentences.push_back(sentence);
 }
 
-json KeyringJson(Peers& peers, json& not_protected) {
+json KeyringPart(Peers& peers, json& not_protected) {
   const auto keyring = Fetch<v1::KeyringStatus>(
       peers, [&](auto* context, auto* response) { return peers.keys().GetKeyringStatus(context, {}, response); });
   if (!keyring.has_value()) return nullptr;
   AddSentences(not_protected, keyring->not_protected());
-  return {{"generation", keyring->generation()},
-          {"keys", keyring->keys()},
-          {"format_version", keyring->format_version()},
-          {"root_kind", keyring->root_kind()},
-          {"passphrase_file_on_same_disk", keyring->passphrase_file_on_same_disk()}};
+  return KeyringJson(*keyring);
 }
 
 json LogJson(Peers& peers, json& not_protected) {
@@ -90,7 +87,7 @@ Status HandleAdminStatus(const RouteCall& call) {
   json services{{"gateway", true}};
   for (const char* name : kPeerNames) services[name] = peers.IsHealthy(name);
   json not_protected = json::array();
-  json keyring = KeyringJson(peers, not_protected);
+  json keyring = KeyringPart(peers, not_protected);
   json log = LogJson(peers, not_protected);
   call.writer.Send(JsonResponse({{"services", std::move(services)},
                                  {"keyring", std::move(keyring)},

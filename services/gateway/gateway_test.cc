@@ -440,6 +440,20 @@ TEST_F(AdminTest, JobsAreStartedAndShown) {
   EXPECT_EQ(SendAsOwner("GET", "/admin/v1/jobs/nonsense").status, 404);
 }
 
+TEST_F(AdminTest, KeyringRoutesAreForAdministratorsAndCheckTheirFields) {
+  EXPECT_EQ(SendAsUser("GET", "/admin/v1/keyring", "").status, 403);
+  EXPECT_EQ(SendAsUser("POST", "/admin/v1/keyring/rotate", "").status, 403);
+  EXPECT_EQ(SendAsUser("POST", "/admin/v1/keyring/escrow", R"({"copy":true})").status, 403);
+  const std::string id(32, 'a'), key(64, 'b');
+  const auto put = [&](const json& body) { return SendAsOwner("PUT", "/admin/v1/keyring/recovery", body.dump()).status; };
+  EXPECT_EQ(put({{"set_id", "short"}, {"public_key", key}, {"threshold", 2}, {"shares", 3}}), 400);
+  EXPECT_EQ(put({{"set_id", id}, {"public_key", id}, {"threshold", 2}, {"shares", 3}}), 400);
+  EXPECT_EQ(put({{"set_id", id}, {"public_key", key}, {"threshold", 1}, {"shares", 3}}), 400);
+  EXPECT_EQ(put({{"set_id", id}, {"public_key", key}, {"threshold", 2}, {"shares", 300}}), 400);
+  EXPECT_EQ(put({{"set_id", id}, {"public_key", key}, {"threshold", 2}, {"shares", 3}, {"secret", "x"}}), 400);
+  EXPECT_EQ(SendAsOwner("DELETE", "/admin/v1/keyring/recovery").status, 404);
+}
+
 TEST_F(AdminTest, StatusWorksWhenAServiceIsDownAndSaysWhatIsNotProtected) {
   const json status = SendAsOwner("GET", "/admin/v1/status").json();
   EXPECT_EQ(status["audit"]["verifier_key"], "log+00000000+key");

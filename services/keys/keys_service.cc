@@ -3,12 +3,17 @@
 
 #include <utility>
 
+#include "common/clock.h"
+#include "crypto/hpke.h"
+#include "crypto/shamir.h"
+#include "services/keys/anchors.h"
 #include "services/server/rpc_status.h"
 
 namespace cloister::services {
 namespace {
 
 constexpr uint32_t kKeyringFormatVersion = 2;
+constexpr const char* kEscrowReason = "ESCROW_NOT_REPLACED";
 
 // Which of its numbers means something is the keyring's to say; the two enumerations share them.
 storage::KeyKind KindOf(v1::KeyKind kind) { return static_cast<storage::KeyKind>(kind); }
@@ -24,6 +29,37 @@ grpc::Status TooMany(std::string_view field) {
                 "KEYS_PER_CALL", field, storage::kKeysPerCallMax, "Split the call.");
 }
 
+// Without a name it is the service itself that asks.
+KeyChange By(const char* level, const std::string& user, const grpc::ServerContext& context) {
+  if (user.empty()) return {level, 0, "", "service", CallerIdentity(context)};
+  return {level, 0, "", "user", user};
+}
+
+// A token's PIN is changed in the token; the keyring has nothing to do with it.
+Status CheckMayMove(keyring::AnchorKind from, keyring::AnchorKind to) {
+  if (from != to || to != keyring::AnchorKind::kPkcs11) return absl::OkStatus();
+  return FailedPrecondition(
+      "the PIN is the token's own: change it with its maker's tool, then start the appliance with the new "
+      "one");
+}
+
+void Describe(const EscrowState& state, v1::EscrowStatus& wire) {
+  wire.set_folder(state.folder.string());
+  wire.set_present(state.present);
+  wire.set_generation(state.copy.generation);
+  wire.set_epoch(state.copy.epoch);
+  wire.set_created_ns(state.copy.created_ns);
+  wire.set_behind(state.behind);
+  wire.set_problem(state.problem);
+}
+
+void Describe(const keyring::RecoveryKey& recovery, v1::RecoveryStatus& wire) {
+  wire.set_threshold(recovery.threshold);
+  wire.set_shares(recovery.shares);
+  wire.set_created_ns(recovery.created_ns);
+  wire.set_set_id(recovery.set_id);
+}
+
 void Add(const storage::DataKey& key, v1::KeysResponse& response) {
   v1::DataKey& wire = *response.add_keys();
   wire.set_id(std::string(key.id.bytes()));
@@ -36,7 +72,8 @@ grpc::Status KeysService::CreateKeys(grpc::ServerContext* context, const v1::Cre
                                      v1::KeysResponse* response) {
   if (!IsKnown(request->kind())) return UnknownKind();
   if (request->count() < 1 || request->count() > storage::kKeysPerCallMax) return TooMany("count");
-  const auto keys = keyring_.CreateKeys(CallerIdentity(*context), KindOf(request->kind()), request->count());
+  const auto keys =
+      parts_.keyring.CreateKeys(CallerIdentity(*context), KindOf(request->kind()), request->count());
   if (!keys.ok()) return ToGrpc(keys.status());
   for (const storage::DataKey& key : *keys) Add(key, *response);
   return grpc::Status::OK;
@@ -51,7 +88,7 @@ grpc::Status KeysService::GetKeys(grpc::ServerContext* context, const v1::GetKey
   for (const std::string& bytes : request->ids()) {
     const auto id = KeyId::FromBytes(bytes);
     if (!id.ok()) return ToGrpc(id.status(), "KEY_ID_MALFORMED", "ids", kIdBytes);
-    const auto key = keyring_.GetKey(caller, *id);
+    const auto key = parts_.keyring.GetKey(caller, *id);
     if (!key.ok()) {
       response->Clear();
       return ToGrpc(key.status());
@@ -64,7 +101,8 @@ grpc::Status KeysService::GetKeys(grpc::ServerContext* context, const v1::GetKey
 grpc::Status KeysService::GetNamedKey(grpc::ServerContext* context, const v1::GetNamedKeyRequest* request,
                                       v1::KeysResponse* response) {
   if (!IsKnown(request->kind())) return UnknownKind();
-  const auto key = keyring_.GetNamedKey(CallerIdentity(*context), KindOf(request->kind()), request->name());
+  const auto key =
+      parts_.keyring.GetNamedKey(CallerIdentity(*context), KindOf(request->kind()), request->name());
   if (!key.ok()) return ToGrpc(key.status());
   Add(*key, *response);
   return grpc::Status::OK;
@@ -72,20 +110,29 @@ grpc::Status KeysService::GetNamedKey(grpc::ServerContext* context, const v1::Ge
 
 grpc::Status KeysService::GetPublicKey(grpc::ServerContext*, const v1::GetPublicKeyRequest* request,
                                        v1::PublicKeyResponse* response) {
-  auto public_key = keyring_.PublicKeyOf(request->owner(), request->name());
+  auto public_key = parts_.keyring.PublicKeyOf(request->owner(), request->name());
   if (!public_key.ok()) return ToGrpc(public_key.status());
   response->set_public_key(*std::move(public_key));
   return grpc::Status::OK;
 }
 
-void KeysService::Describe(const keyring::EpochChange& change, v1::KeyDestruction& response) const {
-  const keyring::KeyringStatus status = keyring_.GetStatus();
+void KeysService::Describe(const keyring::EpochChange& change, const std::string& escrow,
+                           v1::KeyDestruction& response) const {
+  const keyring::KeyringStatus status = parts_.keyring.GetStatus();
   response.set_destroyed(change.destroyed);
   response.set_epoch(change.epoch);
   response.set_generation(change.generation);
   response.set_anchor(status.anchor_description);
   response.set_for_good(status.destroys_for_good);
-  response.set_escrow("none is configured");
+  response.set_escrow(escrow);
+}
+
+// The record is made even when the copy is not: the change has happened.
+StatusOr<std::string> KeysService::Finish(KeyChange change) {
+  StatusOr<std::string> escrow = parts_.escrow.AfterChangeOfEpoch();
+  change.escrow = escrow.ok() ? *escrow : "not replaced";
+  parts_.records.Add(change);
+  return escrow;
 }
 
 grpc::Status KeysService::DestroyKeys(grpc::ServerContext* context, const v1::DestroyKeysRequest* request,
@@ -100,45 +147,191 @@ grpc::Status KeysService::DestroyKeys(grpc::ServerContext* context, const v1::De
     if (!id.ok()) return ToGrpc(id.status(), "KEY_ID_MALFORMED", "ids", kIdBytes);
     ids.push_back(*id);
   }
-  const auto change = keyring_.DestroyKeys(CallerIdentity(*context), ids);
+  const std::string caller = CallerIdentity(*context);
+  const auto change = parts_.keyring.DestroyKeys(caller, ids);
   if (!change.ok()) return ToGrpc(change.status());
-  Describe(*change, *response);
+  // With nothing left to destroy a copy that could not be replaced is tried again; there is nothing to
+  // record.
+  const StatusOr<std::string> escrow = change->destroyed == 0
+                                           ? parts_.escrow.AfterChangeOfEpoch()
+                                           : Finish({"keys", change->destroyed, "", "service", caller});
+  if (!escrow.ok()) return ToGrpc(escrow.status(), kEscrowReason);
+  Describe(*change, *escrow, *response);
   return grpc::Status::OK;
 }
 
 grpc::Status KeysService::RotateNamedKey(grpc::ServerContext* context, const v1::GetNamedKeyRequest* request,
                                          v1::KeysResponse* response) {
   if (!IsKnown(request->kind())) return UnknownKind();
-  const auto key =
-      keyring_.RotateNamedKey(CallerIdentity(*context), KindOf(request->kind()), request->name());
+  const std::string caller = CallerIdentity(*context);
+  const auto key = parts_.keyring.RotateNamedKey(caller, KindOf(request->kind()), request->name());
   if (!key.ok()) return ToGrpc(key.status());
+  const StatusOr<std::string> escrow = Finish({"named", 0, "", "service", caller});
+  if (!escrow.ok()) return ToGrpc(escrow.status(), kEscrowReason);
   Add(*key, *response);
   return grpc::Status::OK;
 }
 
-grpc::Status KeysService::RotateEpoch(grpc::ServerContext*, const v1::RotateEpochRequest*,
+grpc::Status KeysService::RotateEpoch(grpc::ServerContext* context, const v1::RotateEpochRequest* request,
                                       v1::KeyDestruction* response) {
-  const auto change = keyring_.RotateEpoch();
+  const auto change = parts_.keyring.RotateEpoch();
   if (!change.ok()) return ToGrpc(change.status());
-  Describe(*change, *response);
+  const StatusOr<std::string> escrow = Finish(By("epoch", request->requested_by(), *context));
+  if (!escrow.ok()) return ToGrpc(escrow.status(), kEscrowReason);
+  Describe(*change, *escrow, *response);
   return grpc::Status::OK;
 }
 
 grpc::Status KeysService::GetKeyringStatus(grpc::ServerContext*, const v1::GetKeyringStatusRequest*,
                                            v1::KeyringStatus* response) {
-  const keyring::KeyringStatus status = keyring_.GetStatus();
+  const keyring::KeyringStatus status = parts_.keyring.GetStatus();
   response->set_generation(status.generation);
-  response->set_keys(keyring_.size());
+  response->set_keys(parts_.keyring.size());
   response->set_format_version(kKeyringFormatVersion);
   response->set_root_kind(std::string(NameOf(status.anchor)));
   response->set_epoch(status.epoch);
   response->set_anchor(status.anchor_description);
   response->set_destroys_for_good(status.destroys_for_good);
   response->set_doomed(static_cast<uint32_t>(status.doomed));
-  for (const auto& [kind, count] : status.keys) (*response->mutable_keys_by_kind())[std::string(NameOf(kind))] = count;
-  response->set_passphrase_file_on_same_disk(source_ == PassphraseSource::kFileOnSameDisk);
-  for (std::string& sentence : NotProtectedBy(source_)) response->add_not_protected(std::move(sentence));
+  for (const auto& [kind, count] : status.keys)
+    (*response->mutable_keys_by_kind())[std::string(NameOf(kind))] = count;
+  const EscrowState escrow = parts_.escrow.state();
+  services::Describe(escrow, *response->mutable_escrow());
+  if (status.recovery) services::Describe(*status.recovery, *response->mutable_recovery());
+  const PassphraseSource source = source_;
+  response->set_passphrase_file_on_same_disk(source == PassphraseSource::kFileOnSameDisk);
+  for (std::string& sentence : NotProtectedBy(source)) response->add_not_protected(std::move(sentence));
+  for (std::string& sentence : NotProtectedBy(status, escrow))
+    response->add_not_protected(std::move(sentence));
   return grpc::Status::OK;
+}
+
+grpc::Status KeysService::SetRecovery(grpc::ServerContext* context, const v1::SetRecoveryRequest* request,
+                                      v1::SetRecoveryResponse* response) {
+  keyring::RecoveryKey recovery;
+  recovery.set_id = request->recovery().set_id();
+  recovery.public_key = request->public_key();
+  const uint32_t threshold = request->recovery().threshold();
+  const uint32_t shares = request->recovery().shares();
+  recovery.threshold = static_cast<uint8_t>(threshold);
+  recovery.shares = static_cast<uint8_t>(shares);
+  recovery.created_ns = request->recovery().created_ns();
+  const bool seals = crypto::HpkeSeal(recovery.public_key, "check", "", "").ok();
+  if (recovery.set_id.size() != kIdBytes || !seals || threshold < crypto::kShamirThresholdMin ||
+      threshold > shares || shares > crypto::kShamirSharesMax) {
+    return ToGrpc(InvalidArgument(
+                      "a recovery key needs an id, a public key, and from 2 to 255 shares of which at least "
+                      "2 are needed"),
+                  "RECOVERY_KEY", "recovery");
+  }
+  if (parts_.keyring.GetStatus().recovery && !request->replace()) {
+    return ToGrpc(AlreadyExists("there are recovery shares already; a new set makes them worthless"),
+                  "RECOVERY_KEY_SET", "replace");
+  }
+  if (const Status set = parts_.keyring.SetRecovery(recovery); !set.ok()) return ToGrpc(set);
+  const StatusOr<std::string> escrow = Finish(By("recovery", request->requested_by(), *context));
+  response->set_escrow(escrow.ok() ? *escrow : MessageOf(escrow.status()));
+  return grpc::Status::OK;
+}
+
+grpc::Status KeysService::EscrowKeyring(grpc::ServerContext*, const v1::EscrowKeyringRequest* request,
+                                        v1::EscrowKeyringResponse* response) {
+  if (!request->copy()) {
+    const StatusOr<std::string> escrow = parts_.escrow.Replace();
+    if (!escrow.ok()) return ToGrpc(escrow.status(), kEscrowReason);
+    response->set_escrow(*escrow);
+    response->set_generation(parts_.escrow.state().copy.generation);
+    return grpc::Status::OK;
+  }
+  const auto snapshot = parts_.keyring.TakeSnapshot();
+  if (!snapshot.ok()) return ToGrpc(snapshot.status());
+  if (snapshot->file.size() > kEscrowCopyBytesMax) {
+    return ToGrpc(ResourceExhausted("the keyring is too large to be handed over; set keys.escrow_directory"),
+                  "ESCROW_COPY_BYTES", "", kEscrowCopyBytesMax);
+  }
+  response->set_file(keyring::SealEscrow(*snapshot, SystemClock()));
+  response->set_file_name(keyring::EscrowPath("", snapshot->header.appliance).string());
+  response->set_generation(snapshot->header.generation);
+  return grpc::Status::OK;
+}
+
+Status KeysService::CheckOpens(std::string_view secret) const {
+  const keyring::AnchorKind kind = parts_.keyring.GetStatus().anchor;
+  CLOISTER_ASSIGN_OR_RETURN(const auto anchor, parts_.anchor_of(kind, secret));
+  const Status status = parts_.keyring.CheckOpens(*anchor);
+  return status.code() == StatusCode::kUnauthenticated ? WrongSecret(kind) : status;
+}
+
+grpc::Status KeysService::CheckSecret(grpc::ServerContext*, const v1::CheckSecretRequest* request,
+                                      v1::CheckSecretResponse*) {
+  return ToGrpc(CheckOpens(request->secret()));
+}
+
+grpc::Status KeysService::ChangeAnchor(grpc::ServerContext*, const v1::ChangeAnchorRequest* request,
+                                       v1::ChangeAnchorResponse* response) {
+  const auto source = ParsePassphraseSource(request->source());
+  if (!source.ok()) return ToGrpc(source.status(), kNothingChanged);
+  if (const Status opens = CheckOpens(request->former_secret()); !opens.ok())
+    return ToGrpc(opens, kNothingChanged);
+  const keyring::KeyringStatus before = parts_.keyring.GetStatus();
+  const auto kind =
+      request->to().empty() ? StatusOr<keyring::AnchorKind>(before.anchor) : ParseAnchorKind(request->to());
+  if (!kind.ok()) return ToGrpc(kind.status(), kNothingChanged);
+  if (const Status may = CheckMayMove(before.anchor, *kind); !may.ok()) return ToGrpc(may, kNothingChanged);
+  auto anchor = parts_.anchor_of(*kind, request->secret());
+  if (!anchor.ok()) return ToGrpc(anchor.status(), kNothingChanged);
+  auto change = parts_.keyring.ChangeAnchor(*std::move(anchor));
+  std::string unfinished;
+  if (!change.ok()) {
+    const keyring::KeyringStatus now = parts_.keyring.GetStatus();
+    if (now.epoch == before.epoch) return ToGrpc(change.status(), kNothingChanged);
+    unfinished = MessageOf(change.status());
+    change = keyring::EpochChange{0, now.epoch, now.generation};
+  }
+  source_ = *source;
+  const StatusOr<std::string> escrow = Finish({"anchor", 0, "", "service", "supervisor"});
+  if (!escrow.ok()) unfinished += (unfinished.empty() ? "" : "; ") + MessageOf(escrow.status());
+  Describe(*change, escrow.ok() ? *escrow : "not replaced", *response->mutable_change());
+  response->set_unfinished(unfinished);
+  return grpc::Status::OK;
+}
+
+std::vector<std::string> NotProtectedBy(const keyring::KeyringStatus& status, const EscrowState& escrow) {
+  std::vector<std::string> out;
+  if (!status.destroys_for_good) {
+    out.push_back(
+        "Erasure holds against the present keyring only: an older copy of the keyring with the passphrase of "
+        "that time opens what was erased since. A TPM or an HSM would not let it.");
+  }
+  if (status.doomed > 0) {
+    out.push_back(
+        "A former epoch key is still in its device, so an older copy of the keyring opens with it; it is "
+        "tried "
+        "again.");
+  }
+  if (!status.recovery) {
+    out.push_back(
+        "Nobody holds recovery shares: without the passphrase or the device the keys are lost. Run `cloister "
+        "keys split`.");
+  }
+  if (escrow.folder.empty()) {
+    out.push_back("A lost disk loses the keys, and with them every backup: set keys.escrow_directory.");
+    return out;
+  }
+  if (!escrow.problem.empty() || !escrow.present) {
+    out.push_back("The escrowed keyring could not be replaced" +
+                  (escrow.problem.empty() ? std::string() : " (" + escrow.problem + ")") + ".");
+  }
+  if (escrow.same_device) {
+    out.push_back("The escrowed keyring lies on the same device as the data: one lost disk loses both.");
+  }
+  if (!status.recovery && status.anchor != keyring::AnchorKind::kPassphrase) {
+    out.push_back(
+        "The escrowed keyring has no recovery key, so it opens with this very device alone and is worth "
+        "nothing "
+        "elsewhere. Run `cloister keys split`.");
+  }
+  return out;
 }
 
 std::vector<MethodRule> KeysRules() {
@@ -153,6 +346,10 @@ std::vector<MethodRule> KeysRules() {
       {"/cloister.v1.Keys/RotateNamedKey", owners},
       {"/cloister.v1.Keys/RotateEpoch", {"gateway"}},
       {"/cloister.v1.Keys/GetKeyringStatus", {"gateway", "supervisor"}},
+      {"/cloister.v1.Keys/SetRecovery", {"gateway"}},
+      {"/cloister.v1.Keys/EscrowKeyring", {"gateway"}},
+      {"/cloister.v1.Keys/ChangeAnchor", {"supervisor"}},
+      {"/cloister.v1.Keys/CheckSecret", {"supervisor"}},
   };
 }
 

@@ -2,13 +2,17 @@
 #include "services/keys/keys_service.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <map>
+#include <mutex>
 #include <set>
 #include <string>
+#include <tuple>
 
 #include "crypto/signer.h"
 #include "keyring/passphrase_anchor.h"
+#include "keyring/recovery.h"
 #include "services/server/grpc_key_source.h"
 #include "services/server/rpc_client.h"
 #include "services/server/rpc_status.h"
@@ -25,15 +29,42 @@ constexpr const char* kPassphrase = "correct horse battery";
 // The real service over a real keyring behind real mTLS.
 class Appliance {
  public:
-  explicit Appliance(PassphraseSource source = PassphraseSource::kTyped) {
+  explicit Appliance(PassphraseSource source = PassphraseSource::kTyped, bool with_escrow = false) {
+    std::filesystem::create_directory(folder_);
     keyring_ = *keyring::Keyring::Create({.path = directory_.path() / "keyring"},
-                                          keyring::NewPassphraseAnchor(kPassphrase, kCheap), clock_);
-    service_ = std::make_unique<KeysService>(*keyring_, source);
+                                         keyring::NewPassphraseAnchor(kPassphrase, kCheap), clock_);
+    escrow_ =
+        std::make_unique<EscrowKeeper>(*keyring_, with_escrow ? folder_ : "", directory_.path(), clock_);
+    KeyRecordsOptions records;
+    records.file = directory_.path() / "unrecorded";
+    records_ =
+        *KeyRecords::Open(std::move(records), *keyring_, clock_, [this](const v1::AppendRequest& record) {
+          std::lock_guard lock(mutex_);
+          recorded_.push_back(record);
+          return absl::OkStatus();
+        });
+    service_ = std::make_unique<KeysService>(KeysServiceParts{
+        *keyring_, *escrow_, *records_, source, [](keyring::AnchorKind kind, std::string_view secret) {
+          return kind == keyring::AnchorKind::kPassphrase ? StatusOr<std::unique_ptr<keyring::EpochAnchor>>(
+                                                                keyring::NewPassphraseAnchor(secret, kCheap))
+                                                          : FailedPrecondition("no such device here");
+        }});
     RpcServerOptions options;
     options.socket = socket_;
     options.rules = KeysRules();
     options.services = {service_.get()};
     server_ = *RpcServer::Start(authority_.For("keys"), std::move(options));
+  }
+  const std::filesystem::path& folder() const { return folder_; }
+  // Waits until so many records were appended.
+  std::vector<v1::AppendRequest> Recorded(size_t count) {
+    for (;;) {
+      {
+        std::lock_guard lock(mutex_);
+        if (recorded_.size() >= count) return recorded_;
+      }
+      ::usleep(1000);
+    }
   }
   std::shared_ptr<grpc::Channel> As(std::string_view identity) {
     return Connect(authority_.For(identity), "keys", socket_);
@@ -44,9 +75,14 @@ class Appliance {
  private:
   TestDirectory directory_;
   std::filesystem::path socket_ = directory_.path() / "run" / "keys.sock";
+  std::filesystem::path folder_ = directory_.path() / "escrow";
+  std::mutex mutex_;
+  std::vector<v1::AppendRequest> recorded_;
   TestAuthority authority_;
   SystemClock clock_;
   std::unique_ptr<keyring::Keyring> keyring_;
+  std::unique_ptr<EscrowKeeper> escrow_;
+  std::unique_ptr<KeyRecords> records_;
   std::unique_ptr<KeysService> service_;
   std::unique_ptr<RpcServer> server_;
 };
@@ -100,6 +136,10 @@ TEST(KeysServiceTest, EveryMethodRefusesEveryWrongCaller) {
       {"RotateNamedKey", owners},
       {"RotateEpoch", {"gateway"}},
       {"GetKeyringStatus", {"gateway", "supervisor"}},
+      {"SetRecovery", {"gateway"}},
+      {"EscrowKeyring", {"gateway"}},
+      {"ChangeAnchor", {"supervisor"}},
+      {"CheckSecret", {"supervisor"}},
   };
   for (const char* identity : {"gateway", "keys", "audit", "embedding", "retrieval", "generation", "ingest",
                                "parse", "supervisor", "stranger"}) {
@@ -123,6 +163,15 @@ TEST(KeysServiceTest, EveryMethodRefusesEveryWrongCaller) {
     expect("RotateEpoch", Call(channel, &v1::Keys::Stub::RotateEpoch, v1::RotateEpochRequest(), destruction));
     expect("GetKeyringStatus",
            Call(channel, &v1::Keys::Stub::GetKeyringStatus, v1::GetKeyringStatusRequest(), status));
+    v1::SetRecoveryResponse recovery;
+    expect("SetRecovery", Call(channel, &v1::Keys::Stub::SetRecovery, v1::SetRecoveryRequest(), recovery));
+    v1::EscrowKeyringResponse escrow;
+    expect("EscrowKeyring",
+           Call(channel, &v1::Keys::Stub::EscrowKeyring, v1::EscrowKeyringRequest(), escrow));
+    v1::ChangeAnchorResponse anchor;
+    expect("ChangeAnchor", Call(channel, &v1::Keys::Stub::ChangeAnchor, v1::ChangeAnchorRequest(), anchor));
+    v1::CheckSecretResponse check;
+    expect("CheckSecret", Call(channel, &v1::Keys::Stub::CheckSecret, v1::CheckSecretRequest(), check));
   }
   EXPECT_EQ(v1::Keys::service_full_name(), std::string("cloister.v1.Keys"));
   EXPECT_EQ(appliance.keyring().size(), 0u);
@@ -212,8 +261,201 @@ TEST(KeysServiceTest, StatusSaysWhatIsNotProtected) {
     EXPECT_FALSE(status.destroys_for_good());
     EXPECT_EQ(status.root_kind(), "passphrase");
     EXPECT_EQ(status.passphrase_file_on_same_disk(), source == PassphraseSource::kFileOnSameDisk);
-    EXPECT_EQ(status.not_protected_size(), source == PassphraseSource::kFileOnSameDisk ? 1 : 0);
+    std::string sentences;
+    for (const std::string& sentence : status.not_protected()) sentences += sentence + "\n";
+    EXPECT_EQ(sentences.find("Theft of this machine") != std::string::npos,
+              source == PassphraseSource::kFileOnSameDisk);
+    EXPECT_NE(sentences.find("opens what was erased since"), std::string::npos);
+    EXPECT_NE(sentences.find("set keys.escrow_directory"), std::string::npos);
+    EXPECT_NE(sentences.find("Nobody holds recovery shares"), std::string::npos);
   }
+}
+
+v1::SetRecoveryRequest RequestOf(const keyring::RecoveryKey& key) {
+  v1::SetRecoveryRequest request;
+  request.mutable_recovery()->set_set_id(key.set_id);
+  request.mutable_recovery()->set_threshold(key.threshold);
+  request.mutable_recovery()->set_shares(key.shares);
+  request.mutable_recovery()->set_created_ns(key.created_ns);
+  request.set_public_key(key.public_key);
+  request.set_requested_by("n.okafor");
+  return request;
+}
+
+v1::KeyringStatus StatusOf(Appliance& appliance) {
+  v1::KeyringStatus status;
+  EXPECT_TRUE(
+      Call(appliance.As("gateway"), &v1::Keys::Stub::GetKeyringStatus, v1::GetKeyringStatusRequest(), status)
+          .ok());
+  return status;
+}
+
+TEST(KeysServiceTest, EveryChangeOfEpochReplacesTheEscrowedCopyAndIsRecorded) {
+  Appliance appliance(PassphraseSource::kTyped, true);
+  const auto retrieval = appliance.As("retrieval");
+  v1::KeysResponse made;
+  ASSERT_TRUE(CreateKeys(retrieval, v1::KEY_KIND_DOCUMENT, 2, made).ok());
+  v1::DestroyKeysRequest destroy;
+  destroy.add_ids(made.keys(0).id());
+  v1::KeyDestruction destruction;
+  ASSERT_TRUE(Call(retrieval, &v1::Keys::Stub::DestroyKeys, destroy, destruction).ok());
+  EXPECT_EQ(destruction.escrow(), "replaced in " + appliance.folder().string());
+  v1::KeyringStatus status = StatusOf(appliance);
+  EXPECT_EQ(status.escrow().epoch(), 2u);
+  EXPECT_EQ(status.escrow().behind(), 0u);
+  v1::RotateEpochRequest rotate;
+  rotate.set_requested_by("n.okafor");
+  ASSERT_TRUE(Call(appliance.As("gateway"), &v1::Keys::Stub::RotateEpoch, rotate, destruction).ok());
+  EXPECT_EQ(StatusOf(appliance).escrow().epoch(), 3u);
+  ASSERT_TRUE(CreateKeys(retrieval, v1::KEY_KIND_DOCUMENT, 1, made).ok());
+  EXPECT_EQ(StatusOf(appliance).escrow().behind(), 1u);
+
+  const auto recorded = appliance.Recorded(2);
+  EXPECT_EQ(recorded[0].event(), "key.destroyed");
+  EXPECT_EQ(recorded[0].actor(), "retrieval");
+  EXPECT_NE(recorded[0].body_json().find("\"count\":1"), std::string::npos) << recorded[0].body_json();
+  EXPECT_EQ(recorded[1].event(), "key.rotated");
+  EXPECT_EQ(recorded[1].actor_kind(), "user");
+  EXPECT_EQ(recorded[1].actor(), "n.okafor");
+}
+
+TEST(KeysServiceTest, DestructionFailsUntilTheEscrowedCopyCouldBeReplaced) {
+  Appliance appliance(PassphraseSource::kTyped, true);
+  const auto retrieval = appliance.As("retrieval");
+  v1::KeysResponse made;
+  ASSERT_TRUE(CreateKeys(retrieval, v1::KEY_KIND_DOCUMENT, 2, made).ok());
+  v1::DestroyKeysRequest destroy;
+  destroy.add_ids(made.keys(0).id());
+  std::filesystem::remove_all(appliance.folder());
+  v1::KeyDestruction destruction;
+  grpc::Status status = Call(retrieval, &v1::Keys::Stub::DestroyKeys, destroy, destruction);
+  EXPECT_EQ(status.error_code(), grpc::UNAVAILABLE);
+  EXPECT_NE(status.error_message().find("mount the folder"), std::string::npos) << status.error_message();
+  // Nothing is left to destroy; the copy still is not there.
+  EXPECT_EQ(Call(retrieval, &v1::Keys::Stub::DestroyKeys, destroy, destruction).error_code(),
+            grpc::UNAVAILABLE);
+  EXPECT_FALSE(StatusOf(appliance).escrow().problem().empty());
+  std::filesystem::create_directory(appliance.folder());
+  status = Call(retrieval, &v1::Keys::Stub::DestroyKeys, destroy, destruction);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(destruction.destroyed(), 0u);
+  EXPECT_EQ(StatusOf(appliance).escrow().epoch(), 2u);
+  EXPECT_TRUE(StatusOf(appliance).escrow().problem().empty());
+}
+
+TEST(KeysServiceTest, ARecoveryKeyIsSetOnceAndReplacedOnlyWhenAsked) {
+  Appliance appliance(PassphraseSource::kTyped, true);
+  const auto gateway = appliance.As("gateway");
+  const SystemClock clock;
+  const auto first = *keyring::MakeRecovery(2, 3, clock);
+  const auto second = *keyring::MakeRecovery(3, 5, clock);
+  v1::SetRecoveryResponse response;
+  ASSERT_TRUE(Call(gateway, &v1::Keys::Stub::SetRecovery, RequestOf(first.key), response).ok());
+  v1::SetRecoveryRequest request = RequestOf(second.key);
+  EXPECT_EQ(Call(gateway, &v1::Keys::Stub::SetRecovery, request, response).error_code(),
+            grpc::ALREADY_EXISTS);
+  EXPECT_EQ(StatusOf(appliance).recovery().set_id(), first.key.set_id);
+  request.set_replace(true);
+  ASSERT_TRUE(Call(gateway, &v1::Keys::Stub::SetRecovery, request, response).ok());
+  EXPECT_EQ(StatusOf(appliance).recovery().shares(), 5u);
+  // The copy is sealed to the new set already.
+  EXPECT_EQ(keyring::ReadEscrowHeader(appliance.folder(), appliance.keyring().appliance_id())->recovery,
+            second.key);
+  for (const auto& [threshold, shares, bytes] :
+       std::vector<std::tuple<uint32_t, uint32_t, std::string>>{{1, 3, second.key.public_key},
+                                                                {4, 3, second.key.public_key},
+                                                                {258, 259, second.key.public_key},
+                                                                {2, 3, std::string(32, '\0')},
+                                                                {2, 3, "short"}}) {
+    request.mutable_recovery()->set_threshold(threshold);
+    request.mutable_recovery()->set_shares(shares);
+    request.set_public_key(bytes);
+    EXPECT_EQ(Call(gateway, &v1::Keys::Stub::SetRecovery, request, response).error_code(),
+              grpc::INVALID_ARGUMENT);
+  }
+  EXPECT_EQ(StatusOf(appliance).recovery().set_id(), second.key.set_id);
+}
+
+TEST(KeysServiceTest, HandsOverACopyThatOpensAndSaysWhenNoFolderIsConfigured) {
+  Appliance appliance;
+  v1::EscrowKeyringRequest request;
+  v1::EscrowKeyringResponse response;
+  const auto gateway = appliance.As("gateway");
+  EXPECT_EQ(Call(gateway, &v1::Keys::Stub::EscrowKeyring, request, response).error_code(),
+            grpc::FAILED_PRECONDITION);
+  request.set_copy(true);
+  ASSERT_TRUE(Call(gateway, &v1::Keys::Stub::EscrowKeyring, request, response).ok());
+  const auto escrow = keyring::ParseEscrow(response.file());
+  ASSERT_TRUE(escrow.ok()) << escrow.status();
+  EXPECT_EQ(escrow->header.generation, response.generation());
+  EXPECT_EQ(response.file_name(), appliance.keyring().appliance_id().hex() + ".escrow");
+}
+
+TEST(KeysServiceTest, ThePassphraseChangesOnlyForWhoKnowsTheFormerOne) {
+  Appliance appliance;
+  const auto supervisor = appliance.As("supervisor");
+  const auto opens = [&](const std::string& secret) {
+    v1::CheckSecretRequest request;
+    request.set_secret(secret);
+    v1::CheckSecretResponse response;
+    return Call(supervisor, &v1::Keys::Stub::CheckSecret, request, response).error_code();
+  };
+  v1::ChangeAnchorRequest request;
+  request.set_former_secret("wrong horse battery");
+  request.set_secret("five random words are better");
+  request.set_source("file");
+  v1::ChangeAnchorResponse response;
+  EXPECT_EQ(Call(supervisor, &v1::Keys::Stub::ChangeAnchor, request, response).error_code(),
+            grpc::UNAUTHENTICATED);
+  EXPECT_EQ(opens(kPassphrase), grpc::OK);
+  request.set_former_secret(kPassphrase);
+  request.set_to("tpm");
+  EXPECT_EQ(Call(supervisor, &v1::Keys::Stub::ChangeAnchor, request, response).error_code(),
+            grpc::FAILED_PRECONDITION);
+  request.set_to("abacus");
+  EXPECT_EQ(Call(supervisor, &v1::Keys::Stub::ChangeAnchor, request, response).error_code(),
+            grpc::INVALID_ARGUMENT);
+  request.clear_to();
+  request.set_secret("short");
+  EXPECT_EQ(Call(supervisor, &v1::Keys::Stub::ChangeAnchor, request, response).error_code(),
+            grpc::INVALID_ARGUMENT);
+  EXPECT_EQ(opens(kPassphrase), grpc::OK);
+  request.set_secret("five random words are better");
+  const grpc::Status status = Call(supervisor, &v1::Keys::Stub::ChangeAnchor, request, response);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(response.change().epoch(), 2u);
+  EXPECT_TRUE(response.unfinished().empty());
+  EXPECT_EQ(opens(kPassphrase), grpc::UNAUTHENTICATED);
+  EXPECT_EQ(opens("five random words are better"), grpc::OK);
+}
+
+TEST(KeysServiceTest, SaysWhatAnEscrowedCopyDoesNotCover) {
+  keyring::KeyringStatus status;
+  EscrowState escrow;
+  const auto says = [&](std::string_view words) {
+    for (const std::string& sentence : NotProtectedBy(status, escrow)) {
+      if (sentence.find(words) != std::string::npos) return true;
+    }
+    return false;
+  };
+  escrow.folder = "/mnt/escrow";
+  escrow.present = true;
+  EXPECT_FALSE(says("set keys.escrow_directory"));
+  EXPECT_FALSE(says("same device"));
+  escrow.same_device = true;
+  EXPECT_TRUE(says("same device"));
+  EXPECT_FALSE(says("worth nothing elsewhere"));
+  status.anchor = keyring::AnchorKind::kTpm;
+  status.destroys_for_good = true;
+  EXPECT_TRUE(says("worth nothing elsewhere"));
+  EXPECT_FALSE(says("opens what was erased since"));
+  status.recovery = keyring::RecoveryKey{};
+  EXPECT_FALSE(says("worth nothing elsewhere"));
+  EXPECT_FALSE(says("recovery shares"));
+  status.doomed = 1;
+  EXPECT_TRUE(says("still in its device"));
+  escrow.problem = "no room";
+  EXPECT_TRUE(says("no room"));
 }
 
 TEST(GrpcKeySourceTest, KnownKeysNeedNoFurtherCall) {

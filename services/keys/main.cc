@@ -7,25 +7,77 @@
 
 #include "common/clock.h"
 #include "common/file.h"
-#include "keyring/passphrase_anchor.h"
+#include "common/log.h"
+#include "crypto/password.h"
+#include "services/keys/anchors.h"
 #include "services/keys/keys_service.h"
+#include "services/server/audit_client.h"
 #include "services/server/service_main.h"
 
 namespace cloister::services {
 namespace {
 
+// A record that audit has not taken in this time is tried again later; a stop must not wait for one.
+constexpr std::chrono::milliseconds kRecordTimeout{2'000};
+
 class KeysProcess final : public RunningService {
  public:
-  KeysProcess(std::unique_ptr<SystemClock> clock, std::unique_ptr<keyring::Keyring> keyring,
-              PassphraseSource source)
-      : clock_(std::move(clock)), keyring_(std::move(keyring)), service_(*keyring_, source) {}
-  std::vector<grpc::Service*> RpcServices() override { return {&service_}; }
+  static StatusOr<std::unique_ptr<KeysProcess>> Open(const ServiceContext& context, std::string_view secret,
+                                                     PassphraseSource source) {
+    std::unique_ptr<KeysProcess> out(new KeysProcess(context));
+    CLOISTER_RETURN_IF_ERROR(out->Start(secret, source));
+    return out;
+  }
+  std::vector<grpc::Service*> RpcServices() override { return {service_.get()}; }
   std::vector<MethodRule> Rules() const override { return KeysRules(); }
 
  private:
-  std::unique_ptr<SystemClock> clock_;
+  explicit KeysProcess(const ServiceContext& context)
+      : config_(context.config()),
+        path_(KeyringPath(context.data_directory())),
+        unrecorded_(UnrecordedPath(context.data_directory())),
+        audit_(context.ChannelTo("audit"), kRecordTimeout) {}
+
+  Status Start(std::string_view secret, PassphraseSource source) {
+    CLOISTER_ASSIGN_OR_RETURN(const keyring::KeyringHeader header, keyring::Keyring::HeaderOf(path_));
+    // Said before a device is asked for an epoch key that it may no longer have.
+    const std::filesystem::path folder = config_.String("keys.escrow_directory");
+    CLOISTER_RETURN_IF_ERROR(CheckNotOlderThanLastRun(unrecorded_, header.generation));
+    CLOISTER_RETURN_IF_ERROR(CheckNotOlderThanEscrow(folder, header.appliance, header.generation));
+    CLOISTER_ASSIGN_OR_RETURN(auto anchor, MakeAnchor(header.anchor, config_, secret));
+    CLOISTER_ASSIGN_OR_RETURN(keyring_, keyring::Keyring::Open({.path = path_}, std::move(anchor), clock_));
+    escrow_ = std::make_unique<EscrowKeeper>(*keyring_, folder, path_, clock_);
+    KeyRecordsOptions options;
+    options.file = unrecorded_;
+    options.on_tick = [this] { Catch(); };
+    CLOISTER_ASSIGN_OR_RETURN(records_, KeyRecords::Open(std::move(options), *keyring_, clock_,
+                                                         [this](const v1::AppendRequest& record) {
+                                                           return audit_.Append(record).status();
+                                                         }));
+    service_ = std::make_unique<KeysService>(KeysServiceParts{
+        *keyring_, *escrow_, *records_, source,
+        [this](keyring::AnchorKind to, std::string_view with) { return MakeAnchor(to, config_, with); }});
+    return absl::OkStatus();
+  }
+
+  // What could not be finished before: a device's former epoch key, an escrowed copy.
+  void Catch() {
+    if (keyring_->GetStatus().doomed > 0) {
+      const auto done = keyring_->DestroyKeys("keys", {});
+      if (!done.ok()) LogStatus(LogLevel::kWarning, "keys.former_epoch_not_destroyed", done.status());
+    }
+    escrow_->Refresh();
+  }
+
+  const Config& config_;
+  const std::filesystem::path path_;
+  const std::filesystem::path unrecorded_;
+  const SystemClock clock_;
+  const AuditClient audit_;
   std::unique_ptr<keyring::Keyring> keyring_;
-  KeysService service_;
+  std::unique_ptr<EscrowKeeper> escrow_;
+  std::unique_ptr<KeyRecords> records_;  // Its thread uses all of the above.
+  std::unique_ptr<KeysService> service_;
 };
 
 StatusOr<crypto::Secret> ReadPassphrase(const std::string& fd_flag) {
@@ -59,11 +111,7 @@ int main(int argc, char** argv) {
   definition.start = [&](const ServiceContext& context) -> StatusOr<std::unique_ptr<RunningService>> {
     CLOISTER_ASSIGN_OR_RETURN(const PassphraseSource source, ParsePassphraseSource(source_name));
     CLOISTER_ASSIGN_OR_RETURN(const crypto::Secret passphrase, ReadPassphrase(passphrase_fd));
-    auto clock = std::make_unique<SystemClock>();
-    CLOISTER_ASSIGN_OR_RETURN(auto keyring,
-                              keyring::Keyring::Open({.path = KeyringPath(context.data_directory())},
-                                                     keyring::NewPassphraseAnchor(passphrase.view()), *clock));
-    return std::make_unique<KeysProcess>(std::move(clock), std::move(keyring), source);
+    return KeysProcess::Open(context, passphrase.view(), source);
   };
   return ServiceMain(argc, argv, definition);
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
@@ -18,11 +19,14 @@
 #include "common/log.h"
 #include "crypto/certificate.h"
 #include "services/config_keys.h"
+#include "services/keys/anchors.h"
 #include "services/keys/keys_service.h"
 #include "services/server/rpc_client.h"
 #include "services/server/rpc_server.h"
+#include "services/supervisor/anchor_change.h"
 #include "services/supervisor/backoff.h"
 #include "services/supervisor/child.h"
+#include "services/supervisor/control_socket.h"
 #include "services/supervisor/log_file.h"
 #include "services/supervisor/status_file.h"
 
@@ -47,10 +51,6 @@ constexpr size_t kConfigBytesMax = 1024 * 1024;
 constexpr std::string_view kLongestSocketName = "gateway-http.sock";
 
 int64_t NowNs() { return SystemClock().Now().time_since_epoch().count(); }
-
-Status WrongPassphrase() {
-  return Unauthenticated("wrong passphrase: the keyring does not open; nothing was changed");
-}
 
 std::string Seconds(Steady::duration duration) {
   char text[32];
@@ -99,10 +99,10 @@ StatusOr<pid_t> RunningSupervisor(const std::filesystem::path& data_directory) {
 
 class Supervisor::Impl {
  public:
-  Impl(SupervisorOptions options, crypto::Secret passphrase, FileDescriptor lock,
+  Impl(SupervisorOptions options, crypto::Secret secret, FileDescriptor lock,
        crypto::CertificateAuthority authority, std::unique_ptr<LogCollector> logs)
       : options_(std::move(options)),
-        passphrase_(std::move(passphrase)),
+        held_(std::move(secret), options_.passphrase_source),
         lock_(std::move(lock)),
         authority_(std::move(authority)),
         logs_(std::move(logs)) {
@@ -119,6 +119,12 @@ class Supervisor::Impl {
 
   Status Prepare() {
     CLOISTER_ASSIGN_OR_RETURN(own_, Issue("supervisor"));
+    keys_ = v1::Keys::NewStub(Connect(own_, "keys", SocketOf("keys")));
+    CLOISTER_ASSIGN_OR_RETURN(control_, ControlSocket::Start(ControlSocketPath(options_.data_directory),
+                                                             [this](const AnchorRequest& request) {
+                                                               return ChangeAnchor(*keys_, held_, request,
+                                                                                   stopping_);
+                                                             }));
     return Publish();
   }
 
@@ -149,7 +155,9 @@ class Supervisor::Impl {
   void Stop() {
     if (stopped_) return;
     stopped_ = true;
+    stopping_ = true;
     for (int wave = LastWave(); wave >= 0; --wave) StopWave(wave);
+    control_.reset();
     PublishOrLog();
   }
 
@@ -204,8 +212,8 @@ class Supervisor::Impl {
       out.insert(out.end(), {"--config", config.string()});
     }
     if (spec.opens_keyring) {
-      out.insert(out.end(), {"--passphrase-fd", "4", "--passphrase-source",
-                             std::string(NameOf(options_.passphrase_source))});
+      out.insert(out.end(),
+                 {"--passphrase-fd", "4", "--passphrase-source", std::string(NameOf(held_.source()))});
     }
     return out;
   }
@@ -224,7 +232,7 @@ class Supervisor::Impl {
     child.environment = ChildEnvironment();
     child.inherited.push_back(*std::move(credentials_pipe));
     if (service.spec.opens_keyring) {
-      CLOISTER_ASSIGN_OR_RETURN(FileDescriptor passphrase_pipe, PipeHolding(passphrase_.view()));
+      CLOISTER_ASSIGN_OR_RETURN(FileDescriptor passphrase_pipe, held_.Pipe());
       child.inherited.push_back(std::move(passphrase_pipe));
     }
     CLOISTER_ASSIGN_OR_RETURN(child.output, logs_->PipeFor(name));
@@ -286,9 +294,19 @@ class Supervisor::Impl {
     SetState(service, ServiceState::kWaiting);
     if (service.spec.opens_keyring &&
         service.status.last_exit == "exit status " + std::to_string(kExitWrongPassphrase)) {
+      // Keys was killed in a change of anchor and came back: the change had been made.
+      if (held_.TakeOther()) {
+        service.restart_at = Steady::now();
+        return absl::OkStatus();
+      }
       return WrongPassphrase();
     }
     return absl::OkStatus();
+  }
+
+  Status WrongPassphrase() const {
+    const auto kind = keyring::Keyring::AnchorOf(KeyringPath(options_.data_directory));
+    return WrongSecret(kind.ok() ? *kind : keyring::AnchorKind::kPassphrase);
   }
 
   void ProbeStarting(Managed& service) {
@@ -374,7 +392,7 @@ class Supervisor::Impl {
   }
 
   Status Publish() const {
-    ApplianceStatus status{::getpid(), since_ns_, options_.passphrase_source, {}};
+    ApplianceStatus status{::getpid(), since_ns_, held_.source(), {}};
     for (const Managed& service : services_) status.services.push_back(service.status);
     return WriteStatus(options_.data_directory, status);
   }
@@ -386,14 +404,17 @@ class Supervisor::Impl {
   }
 
   const SupervisorOptions options_;
-  const crypto::Secret passphrase_;
+  HeldSecret held_;
   const FileDescriptor lock_;
   const crypto::CertificateAuthority authority_;
   const std::unique_ptr<LogCollector> logs_;
   RpcCredentials own_;
   int64_t since_ns_ = 0;
   bool stopped_ = false;
+  std::atomic<bool> stopping_ = false;
   std::vector<Managed> services_;
+  std::unique_ptr<v1::Keys::StubInterface> keys_;
+  std::unique_ptr<ControlSocket> control_;  // Its thread uses keys_ and held_.
 };
 
 namespace {

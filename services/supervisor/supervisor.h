@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs the services of one data directory: issues their identities, starts them in the order of their
 // dependencies, starts them again when they end, stops them in reverse. Knows nothing of what they do, and
-// needs no init system.
+// needs no init system. A command on this machine may have it change the passphrase or PIN while everything
+// runs (services/supervisor/control_socket.h).
 #pragma once
 
 #include <chrono>

@@ -15,12 +15,13 @@
 
 #include "common/clock.h"
 #include "common/file.h"
+#include "keyring/keyring.h"
+#include "keyring/passphrase_anchor.h"
 #include "services/keys/keys_service.h"
 #include "services/server/rpc_client.h"
 #include "services/server/test_authority.h"
+#include "services/supervisor/control_socket.h"
 #include "services/supervisor/status_file.h"
-#include "keyring/keyring.h"
-#include "keyring/passphrase_anchor.h"
 
 namespace cloister::services {
 namespace {
@@ -288,6 +289,94 @@ TEST(ApplianceServicesTest, StartInTheOrderOfTheirDependencies) {
   EXPECT_LT(wave["embedding"], wave["retrieval"]);
   EXPECT_LT(wave["retrieval"], wave["ingest"]);
   EXPECT_LT(wave["ingest"], wave["gateway"]);
+}
+
+// A supervisor of the real keys service, watched by a thread of its own.
+class RunningKeys {
+ public:
+  RunningKeys(SupervisorOptions options, const std::string& passphrase) : data_(options.data_directory) {
+    owner_ = std::thread([this, options = std::move(options), passphrase] {
+      auto supervisor = Supervisor::New(options, crypto::Secret(passphrase));
+      ASSERT_TRUE(supervisor.ok()) << supervisor.status();
+      started = (*supervisor)->Start(stop_);
+      if (started.ok()) watched = (*supervisor)->Watch(stop_);
+    });
+    AwaitHealthy();
+  }
+  ~RunningKeys() {
+    stop_.Request();
+    owner_.join();
+  }
+  pid_t AwaitHealthy() {
+    for (;;) {
+      const auto status = ReadStatus(data_);
+      if (status.ok() && status->services[0].state == ServiceState::kHealthy &&
+          ::kill(status->services[0].pid, 0) == 0) {
+        return status->services[0].pid;
+      }
+      ::usleep(5000);
+    }
+  }
+  StatusOr<std::string> Change(std::string_view from, std::string_view to) {
+    return SendAnchorRequest(ControlSocketPath(data_),
+                             {crypto::Secret(from), crypto::Secret(to), "", "file"});
+  }
+  Status started, watched;
+
+ private:
+  const std::filesystem::path data_;
+  StopSignal stop_;
+  std::thread owner_;
+};
+
+bool Opens(const std::filesystem::path& data, std::string_view passphrase) {
+  const SystemClock clock;
+  return keyring::Keyring::Open({.path = KeyringPath(data)}, keyring::NewPassphraseAnchor(passphrase), clock)
+      .ok();
+}
+
+TEST_F(SupervisorTest, AChangedPassphraseStartsKeysAgainAndOnlyTheHolderOfTheFormerOneChangesIt) {
+  {
+    RunningKeys running(KeysOnly(), kPassphrase);
+    EXPECT_EQ(running.Change("wrong horse battery", "five random words").status().code(),
+              StatusCode::kUnauthenticated);
+    EXPECT_EQ(running.Change(kPassphrase, "short").status().code(), StatusCode::kInvalidArgument);
+    const auto changed = running.Change(kPassphrase, "five random words");
+    ASSERT_TRUE(changed.ok()) << changed.status();
+    EXPECT_NE(changed->find("epoch 2"), std::string::npos);
+    const pid_t before = running.AwaitHealthy();
+    ::kill(before, SIGKILL);
+    while (running.AwaitHealthy() == before) ::usleep(5000);
+    EXPECT_EQ(running.Change(kPassphrase, "six random words").status().code(), StatusCode::kUnauthenticated);
+  }
+  EXPECT_TRUE(Opens(data_, "five random words"));
+  EXPECT_FALSE(Opens(data_, kPassphrase));
+}
+
+TEST_F(SupervisorTest, KeysKilledInAChangeComesBackAndTheAnswerSaysWhichPassphraseHolds) {
+  std::string holds = kPassphrase;
+  for (int round = 0; round < 8; ++round) {
+    const std::string next = "random words, number " + std::to_string(round);
+    StatusOr<std::string> answer = Internal("");
+    {
+      RunningKeys running(KeysOnly(), holds);
+      const pid_t keys = running.AwaitHealthy();
+      std::thread killer([&] {
+        ::usleep(static_cast<useconds_t>(round) * 60'000);
+        ::kill(keys, SIGKILL);
+      });
+      answer = running.Change(holds, next);
+      killer.join();
+      running.AwaitHealthy();
+    }
+    if (answer.ok()) {
+      holds = next;
+    } else {
+      EXPECT_EQ(answer.status().code(), StatusCode::kAborted) << answer.status();
+      EXPECT_NE(MessageOf(answer.status()).find("FORMER"), std::string::npos) << answer.status();
+    }
+    ASSERT_TRUE(Opens(data_, holds)) << round << answer.status();
+  }
 }
 
 }  // namespace

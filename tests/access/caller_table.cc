@@ -20,6 +20,11 @@ const std::vector<AllowedCallers>& CallerTable() {
       {"keys", "Keys/RotateNamedKey", {"audit", "gateway", "ingest", "retrieval", "supervisor"}},
       {"keys", "Keys/RotateEpoch", {"gateway"}},
       {"keys", "Keys/GetKeyringStatus", {"gateway", "supervisor"}},
+      // Public halves and sealed copies come through gateway; passphrases and PINs from the supervisor alone.
+      {"keys", "Keys/SetRecovery", {"gateway"}},
+      {"keys", "Keys/EscrowKeyring", {"gateway"}},
+      {"keys", "Keys/ChangeAnchor", {"supervisor"}},
+      {"keys", "Keys/CheckSecret", {"supervisor"}},
       // Everybody records what he does. People read the log through gateway alone.
       {"audit",
        "Audit/Append",
