@@ -144,6 +144,20 @@ TEST_F(EscrowTest, PartsOfTwoCopiesDoNotMix) {
   EXPECT_EQ(OpenEscrow(*foreign, own.private_key).status().code(), StatusCode::kDataLoss);
 }
 
+TEST_F(EscrowTest, TheHeaderSaysWhatTheKeyringInsideSays) {
+  // Without a recovery key nothing is bound to the header, so each field is compared.
+  const Escrow escrow = *ParseEscrow(Seal());
+  EscrowHeader generation = escrow.header, epoch = escrow.header, appliance = escrow.header;
+  generation.generation += 1;
+  epoch.epoch += 1;
+  appliance.appliance = DatabaseId();
+  for (const EscrowHeader& header : {generation, epoch, appliance}) {
+    EXPECT_EQ(ParseEscrow(JoinEscrow(header, "", escrow.keyring_file)).status().code(),
+              StatusCode::kDataLoss);
+  }
+  EXPECT_TRUE(ParseEscrow(JoinEscrow(escrow.header, "", escrow.keyring_file)).ok());
+}
+
 TEST_F(EscrowTest, ReplacingOverwritesTheFormerCopyAndSweepsWhatAKillLeft) {
   ASSERT_TRUE(Write().ok());
   const std::string former = *ReadFile(File(), kAll);
