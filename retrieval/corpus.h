@@ -54,8 +54,8 @@ class Corpus {
   StatusOr<bool> Delete(const SourceName& name, std::string_view actor);
 
   // Destroys the keys of everything that was superseded, deleted or rewritten, after rewriting the segments that still
-  // hold some of it. One at a time; changes and searches go on. Errors: kUnavailable (not finished; call again),
-  // kResourceExhausted.
+  // hold some of it. One at a time; changes and searches go on. Errors: kUnavailable (audit has yet to take events, or
+  // not finished; call again), kResourceExhausted.
   struct Shredded {
     std::vector<KeyId> keys;    // Destroyed by this call.
     uint32_t segments = 0;      // Rewritten.

@@ -43,6 +43,7 @@ Corpus::Remains Corpus::FindRemains(const std::vector<DocumentId>& documents) co
 
 StatusOr<Corpus::Shredded> Corpus::Shred() {
   std::lock_guard shredding(shred_mutex_);
+  CLOISTER_RETURN_IF_ERROR(rows_->CheckDelivered());
   Shredded shredded;
   std::set<KeyId> in_use;
   {

@@ -233,7 +233,7 @@ StatusOr<DocumentStore::PutResult> DocumentStore::Put(const NewDocument& documen
     CLOISTER_ASSIGN_OR_RETURN(retired, RetireKeyOf(*replaced, batch));
   }
   const Event event = DocumentEvent(replaced ? "document.updated" : "document.ingested", actor, info);
-  CLOISTER_RETURN_IF_ERROR(rows_.Commit(std::move(batch), {event}));
+  CLOISTER_RETURN_IF_ERROR(rows_.Commit(std::move(batch), {event}, &key));
 
   directory_.ClassCommitted(class_of);
   retired_.Committed(retired);
@@ -307,7 +307,13 @@ StatusOr<std::optional<DocumentId>> DocumentStore::Delete(const SourceName& name
   DeleteRows(batch, *info);
   CLOISTER_ASSIGN_OR_RETURN(const std::vector<KeyId> retired, RetireKeyOf(*info, batch));
   const Event event = DocumentEvent("document.deleted", actor, *info);
-  CLOISTER_RETURN_IF_ERROR(rows_.Commit(std::move(batch), {event}));
+  // It names the subjects, so it waits under the key that goes with the document.
+  std::optional<storage::DataKey> key;
+  if (!retired.empty()) {
+    const auto found = rows_.keys().GetKey(retired.front());
+    if (found.ok()) key = *found;
+  }
+  CLOISTER_RETURN_IF_ERROR(rows_.Commit(std::move(batch), {event}, key ? &*key : nullptr));
   retired_.Committed(retired);
   std::unique_lock lock(mutex_);
   Forget(*info);

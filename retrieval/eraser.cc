@@ -46,6 +46,9 @@ std::vector<std::string> Outside(const ErasureRecord& record) {
   }
   outside.push_back(
       "Questions that people typed stay sealed under the asking person's key; they may name what was erased.");
+  outside.push_back(
+      "Lists of ingest jobs name files that could not come in, and so an erased one whose file is still in its folder when the "
+      "next job refuses it.");
   if (record.kept > 0) {
     outside.push_back(Plural(record.kept, "document") +
                       " that concern other subjects, too, were kept by decision of who asked.");
@@ -67,7 +70,7 @@ const std::vector<std::string_view>& ErasureBases() {
 
 StatusOr<std::unique_ptr<Eraser>> Eraser::Open(Corpus& corpus, ErasureAudit& audit, const Clock& clock) {
   std::unique_ptr<Eraser> eraser(new Eraser(corpus, audit, clock));
-  CLOISTER_ASSIGN_OR_RETURN(eraser->holds_, Holds::Open(corpus.rows(), clock));
+  CLOISTER_ASSIGN_OR_RETURN(eraser->holds_, Holds::Open(corpus.rows(), corpus.retired_keys(), clock));
   const auto snapshot = corpus.rows().GetSnapshot();
   CLOISTER_ASSIGN_OR_RETURN(const auto keys, corpus.rows().Keys(*snapshot, kErasuresFamily));
   for (const std::string& key : keys) {
@@ -216,6 +219,13 @@ StatusOr<ErasureRecord> Eraser::Erase(const ErasureTarget& target, std::string_v
 Status Eraser::Begin(ErasureRecord& record, const ErasurePlan& plan, std::string_view reason) {
   record.requested_at_ns = clock_.Now().time_since_epoch().count();
   CLOISTER_ASSIGN_OR_RETURN(record.audit_requested, audit_.RecordRequested(record, reason));
+  // A subject's name is never written down here: whatever sealed it would outlive the erasure.
+  if (!record.subject.empty()) {
+    CLOISTER_ASSIGN_OR_RETURN(const ErasureAudit::Forgotten forgotten, audit_.Forget({}, record.subject));
+    record.people += forgotten.people;
+    record.sections += forgotten.sections;
+    record.subject.clear();
+  }
   storage::WriteBatch batch;
   // A collection that comes back is somebody's decision; a document that does is the next sync's.
   const bool suppress = record.kind != TargetKind::kCollection;
@@ -254,7 +264,7 @@ Status Eraser::DeleteRows(ErasureRecord& record) {
 }
 
 Status Eraser::Forget(ErasureRecord& record) {
-  CLOISTER_ASSIGN_OR_RETURN(const ErasureAudit::Forgotten forgotten, audit_.Forget(record.documents, record.subject));
+  CLOISTER_ASSIGN_OR_RETURN(const ErasureAudit::Forgotten forgotten, audit_.Forget(record.documents, ""));
   record.people += forgotten.people;
   record.sections += forgotten.sections;
   record.step = ErasureStep::kForgotten;
@@ -324,7 +334,6 @@ Status Eraser::Complete(ErasureRecord& record) {
   CLOISTER_RETURN_IF_ERROR(Verify(record));
   record.completed_at_ns = clock_.Now().time_since_epoch().count();
   CLOISTER_ASSIGN_OR_RETURN(record.audit_completed, audit_.RecordCompleted(record));
-  record.subject.clear();
   record.collection.clear();
   record.step = ErasureStep::kCompleted;
   return Store(record, {});
@@ -338,6 +347,7 @@ Status Eraser::Finish(ErasureRecord& record) {
   }
   if (record.step == ErasureStep::kForgotten) {
     Reached(record.step);
+    CLOISTER_RETURN_IF_ERROR(audit_.DeliverEvents());
     CLOISTER_RETURN_IF_ERROR(Shred(record));
   }
   if (record.step == ErasureStep::kShredded) {

@@ -60,6 +60,8 @@ class ErasureAudit {
   struct Forgotten {
     uint64_t people = 0, sections = 0;
   };
+  // Hands over every event that waits for audit: no key is destroyed before.
+  virtual Status DeliverEvents() = 0;
   // Closes what the log holds about these documents and, when it is not empty, this subject. May be repeated.
   virtual StatusOr<Forgotten> Forget(const std::vector<DocumentId>& documents, const std::string& subject) = 0;
   struct Releases {

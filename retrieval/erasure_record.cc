@@ -34,7 +34,6 @@ void ForEachTime(Record& record, const Visit& visit) {
 
 template <class Record, class Visit>
 void ForEachString(Record& record, const Visit& visit) {
-  visit(record.subject);
   visit(record.collection);
   visit(record.basis);
   visit(record.requested_by);

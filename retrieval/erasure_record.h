@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What retrieval remembers of one erasure: how far it got, so that a restart goes on, and what became certain, for the
-// receipt. Names of what is erased are in it until it is completed, and then no more. Plain values and their bytes.
+// receipt. Holds ids and numbers, and no name of a document or subject. Plain values and their bytes.
 // SPEC: docs/formats/documents.md "Erasures"
 #pragma once
 
@@ -39,7 +39,8 @@ struct ErasureRecord {
   ErasureId id;
   ErasureStep step = ErasureStep::kRequested;
   TargetKind kind = TargetKind::kDocument;
-  std::string subject, collection;  // Of the target; empty once completed.
+  std::string subject;     // Of the target. Not part of the row: see Eraser::Begin.
+  std::string collection;  // Of the target; empty once completed.
   std::string basis;
   std::string requested_by;
   std::vector<DocumentId> documents;

@@ -6,6 +6,7 @@
 
 #include "common/bytes.h"
 #include "crypto/random.h"
+#include "storage/sealed_record.h"
 
 namespace cloister::retrieval {
 namespace {
@@ -97,8 +98,8 @@ bool Covers(const Hold& hold, const DocumentInfo& info) {
   return true;  // What is not understood keeps.
 }
 
-StatusOr<std::unique_ptr<Holds>> Holds::Open(Rows& rows, const Clock& clock) {
-  std::unique_ptr<Holds> holds(new Holds(rows, clock));
+StatusOr<std::unique_ptr<Holds>> Holds::Open(Rows& rows, RetiredKeys& retired, const Clock& clock) {
+  std::unique_ptr<Holds> holds(new Holds(rows, retired, clock));
   const auto snapshot = rows.GetSnapshot();
   CLOISTER_ASSIGN_OR_RETURN(const auto keys, rows.Keys(*snapshot, kHoldsFamily));
   for (const std::string& key : keys) {
@@ -124,10 +125,11 @@ StatusOr<Hold> Holds::Place(Hold hold, std::string_view actor) {
   }
   hold.id = crypto::RandomId<HoldId>();
   hold.placed_at_ns = clock_.Now().time_since_epoch().count();
+  CLOISTER_ASSIGN_OR_RETURN(const auto keys, rows_.keys().CreateKeys(storage::KeyKind::kStore, 1));
   storage::WriteBatch batch;
-  CLOISTER_RETURN_IF_ERROR(rows_.PutOwn(batch, kHoldsFamily, hold.id.bytes(), Serialise(hold)));
-  CLOISTER_RETURN_IF_ERROR(
-      rows_.Commit(std::move(batch), {HoldEvent("hold.placed", hold, hold.placed_by, actor, hold.reason)}));
+  CLOISTER_RETURN_IF_ERROR(rows_.Put(batch, kHoldsFamily, hold.id.bytes(), keys.front(), Serialise(hold)));
+  CLOISTER_RETURN_IF_ERROR(rows_.Commit(
+      std::move(batch), {HoldEvent("hold.placed", hold, hold.placed_by, actor, hold.reason)}, &keys.front()));
   std::lock_guard lock(mutex_);
   holds_.emplace(hold.id, hold);
   return hold;
@@ -143,9 +145,15 @@ StatusOr<Hold> Holds::Release(const HoldId& id, std::string_view reason, std::st
     if (found == holds_.end()) return NotFound("no such hold; `cloister hold list` shows those that stand");
     hold = found->second;
   }
+  CLOISTER_ASSIGN_OR_RETURN(const std::string record, rows_.GetSnapshot()->Get(kHoldsFamily, id.bytes()));
+  CLOISTER_ASSIGN_OR_RETURN(const KeyId key_id, storage::RecordKeyId(record));
+  CLOISTER_ASSIGN_OR_RETURN(const storage::DataKey key, rows_.keys().GetKey(key_id));
   storage::WriteBatch batch;
   batch.Delete(kHoldsFamily, id.bytes());
-  CLOISTER_RETURN_IF_ERROR(rows_.Commit(std::move(batch), {HoldEvent("hold.released", hold, by, actor, reason)}));
+  CLOISTER_RETURN_IF_ERROR(retired_.Retire(batch, {key_id}));
+  CLOISTER_RETURN_IF_ERROR(
+      rows_.Commit(std::move(batch), {HoldEvent("hold.released", hold, by, actor, reason)}, &key));
+  retired_.Committed({key_id});
   std::lock_guard lock(mutex_);
   holds_.erase(id);
   return hold;

@@ -16,6 +16,7 @@
 #include "common/id.h"
 #include "common/status.h"
 #include "retrieval/records.h"
+#include "retrieval/retired_keys.h"
 #include "retrieval/rows.h"
 
 namespace cloister::retrieval {
@@ -47,11 +48,12 @@ struct Hold {
 const std::vector<std::string_view>& HoldBases();
 bool Covers(const Hold& hold, const DocumentInfo& info);
 
-// Thread-safe. `rows` and `clock` must outlive it.
+// Thread-safe. All references must outlive it. Each hold is sealed under a key of its own, which is retired with it: it
+// names subjects.
 class Holds {
  public:
   // Errors: kUnavailable, kDataLoss (a hold that cannot be read: nothing may be erased until it is mended).
-  static StatusOr<std::unique_ptr<Holds>> Open(Rows& rows, const Clock& clock);
+  static StatusOr<std::unique_ptr<Holds>> Open(Rows& rows, RetiredKeys& retired, const Clock& clock);
   // Durable when it returns, with its event for audit. Takes rows.write_mutex(). Errors: kInvalidArgument (basis,
   // reason, no target), kResourceExhausted (kHoldsMax, disk full), kUnavailable.
   StatusOr<Hold> Place(Hold hold, std::string_view actor);
@@ -63,8 +65,9 @@ class Holds {
   std::vector<Hold> On(TargetKind kind, std::string_view name) const;
 
  private:
-  Holds(Rows& rows, const Clock& clock) : rows_(rows), clock_(clock) {}
+  Holds(Rows& rows, RetiredKeys& retired, const Clock& clock) : rows_(rows), retired_(retired), clock_(clock) {}
   Rows& rows_;
+  RetiredKeys& retired_;
   const Clock& clock_;
   mutable std::mutex mutex_;
   std::map<HoldId, Hold> holds_;

@@ -100,7 +100,8 @@ Status Rows::Put(storage::WriteBatch& batch, std::string_view family, std::strin
   return sealed_.Put(batch, family, key, data_key, plaintext);
 }
 
-Status Rows::Commit(storage::WriteBatch batch, const std::vector<Event>& events) {
+Status Rows::Commit(storage::WriteBatch batch, const std::vector<Event>& events,
+                    const storage::DataKey* event_key) {
   std::vector<Event> added = events;
   size_t removed = 0;
   {
@@ -113,7 +114,8 @@ Status Rows::Commit(storage::WriteBatch batch, const std::vector<Event>& events)
   }
   for (Event& event : added) {
     event.row_key = crypto::RandomBytes(kIdBytes);
-    CLOISTER_RETURN_IF_ERROR(PutOwn(batch, kOutboxFamily, event.row_key, SerialiseEvent(event)));
+    CLOISTER_RETURN_IF_ERROR(Put(batch, kOutboxFamily, event.row_key, event_key ? *event_key : own_key_,
+                                 SerialiseEvent(event)));
   }
   CLOISTER_RETURN_IF_ERROR(store_.Write(batch));
   std::lock_guard lock(outbox_mutex_);
@@ -138,6 +140,11 @@ Status Rows::DeliverEvents(const std::function<Status(const Event&)>& deliver) {
     delivered_.push_back(event.row_key);
     pending_.erase(pending_.begin());
   }
+}
+
+Status Rows::CheckDelivered() const {
+  if (PendingEvents() == 0) return absl::OkStatus();
+  return Unavailable("changes wait for the audit log, and no key is destroyed before it has them; try again");
 }
 
 size_t Rows::PendingEvents() const {

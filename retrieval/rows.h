@@ -69,8 +69,12 @@ class Rows {
   // Under a document's key.
   Status Put(storage::WriteBatch& batch, std::string_view family, std::string_view key,
              const storage::DataKey& data_key, std::string_view plaintext);
+  // Events wait under `event_key` when it is given, so that what they say goes with that key.
   // Errors: as storage::KvStore::Write; kResourceExhausted (kEventsPendingMax).
-  Status Commit(storage::WriteBatch batch, const std::vector<Event>& events = {});
+  Status Commit(storage::WriteBatch batch, const std::vector<Event>& events = {},
+                const storage::DataKey* event_key = nullptr);
+  // OK when audit has every event: no key may be destroyed before. Errors: kUnavailable.
+  Status CheckDelivered() const;
 
   // Errors: as storage::SealedStore::Get.
   StatusOr<std::string> Get(const storage::Snapshot& snapshot, std::string_view family,

@@ -27,11 +27,15 @@ Status AuditService::ForgetPeople(const v1::ForgetRequest& request, v1::ForgetRe
                            " people, subjects and documents are forgotten in one call; make several");
   }
   std::set<PersonName> names;
+  std::vector<std::string> documents;
   for (const v1::PersonReference& person : request.people()) {
     CLOISTER_ASSIGN_OR_RETURN(const auto kind, ParsePersonKind(person.kind()));
     names.insert({kind, person.name()});
+    if (kind == PersonName::Kind::kDocument) documents.push_back(person.name());
   }
   std::lock_guard forgetting(forgetting_);
+  // First, so that no record under way seals anything about them that would stay.
+  CLOISTER_RETURN_IF_ERROR(gone_documents_.Add(documents));
   CLOISTER_ASSIGN_OR_RETURN(const std::vector<Person> people, people_.BeginForgetting(names));
   std::set<PersonName> forgotten;  // One name may stand for two, when an earlier call was interrupted.
   for (const Person& person : people) {

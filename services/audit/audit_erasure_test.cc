@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "audit/receipt.h"
+#include "crypto/random.h"
 #include "services/audit/audit_service_fixture.h"
 #include "services/audit/releases.h"
 #include "storage/sealed_record.h"
@@ -94,7 +95,7 @@ class AuditErasureTest : public AuditServiceFixture {
     request.set_actor_kind("user");
     request.set_actor(user);
     AddSection("user", user, "canary of the person", request);
-    AddSection("document", HexEncode(kOne), "canary of one", request);
+    AddSection("document", HexEncode(one_), "canary of one", request);
     AddSection("document", HexEncode(kTwo), "canary of two", request);
     const auto index = Append("gateway", request);
     EXPECT_TRUE(index.ok()) << index.status();
@@ -124,7 +125,9 @@ class AuditErasureTest : public AuditServiceFixture {
     CLOISTER_RETURN_IF_ERROR(Call("retrieval", &v1::Audit::Stub::Forget, request, response));
     return response;
   }
-  StatusOr<v1::ForgetResponse> ForgetOne() { return Forget({{"document", HexEncode(kOne)}}); }
+  StatusOr<v1::ForgetResponse> ForgetOne() { return Forget({{"document", HexEncode(one_)}}); }
+  // One that was never forgotten: a document that was stays so.
+  void AnotherDocument() { one_ = crypto::RandomBytes(kIdBytes); }
   std::vector<std::string> ErrorsOf(uint64_t index) {
     const auto response = Unseal(index);
     EXPECT_TRUE(response.ok()) << response.status();
@@ -141,6 +144,7 @@ class AuditErasureTest : public AuditServiceFixture {
     const auto verifier = audit::NoteVerifier::Parse(response.verifier_key());
     return audit::VerifyReceipt(*audit::ParseReceipt(response.receipt()), std::nullopt, *verifier).ok();
   }
+  std::string one_ = kOne;
   using Rows = std::map<std::string, std::map<std::string, std::string>>;
   Rows AllRows() {
     Rows rows;
@@ -218,10 +222,25 @@ TEST_F(AuditErasureTest, ARepeatedCallIsOkAndWhoComesAgainIsSomebodyNew) {
   EXPECT_EQ(again->sections_closed(), 0u);
   EXPECT_GE(again->epoch(), 2u);  // Said all the same: a receipt names it.
   const uint64_t after = Outcome("anna");
-  EXPECT_EQ(ErrorsOf(after), (std::vector<std::string>{"", "", ""}));
+  EXPECT_EQ(ErrorsOf(after), (std::vector<std::string>{"", "its key was destroyed", ""}));
   EXPECT_EQ(ErrorsOf(before),
             (std::vector<std::string>{"its key was destroyed", "its key was destroyed", ""}));
   EXPECT_NE(Entries(before, 1)[0].who.value, Entries(after, 1)[0].who.value);
+}
+
+// An ask that began before the erasure may bring its outcome afterwards.
+TEST_F(AuditErasureTest, AForgottenDocumentsWordsAreSealedForNobodyFromThenOn) {
+  const uint64_t before = Outcome("anna");
+  ASSERT_TRUE(ForgetOne().ok());
+  for (int round = 0; round < 2; ++round) {
+    const uint64_t after = Outcome("anna");
+    EXPECT_EQ(ErrorsOf(after), (std::vector<std::string>{"", "its key was destroyed", ""}));
+    EXPECT_TRUE(ReceiptVerifies(after));
+    EXPECT_THAT(Recover(AllRows()), AllOf(HasSubstr("canary of two"), Not(HasSubstr("canary of one"))));
+    Stop();
+    Start();
+  }
+  EXPECT_TRUE(ReceiptVerifies(before));
 }
 
 TEST_F(AuditErasureTest, AllKeysGoInOneCall) {
@@ -237,14 +256,16 @@ TEST_F(AuditErasureTest, AllKeysGoInOneCall) {
 
 TEST_F(AuditErasureTest, AKeySourceThatFailsLeavesTheCallToBeRepeated) {
   for (const auto failure : {FailingKeys::Failure::kBefore, FailingKeys::Failure::kAfter}) {
+    AnotherDocument();
     const uint64_t index = Outcome("anna");
     failing_keys_.failure = failure;
     EXPECT_EQ(ForgetOne().status().code(), StatusCode::kUnavailable);
-    EXPECT_EQ(Outcome("anna"), index + 1);  // Meanwhile asks go on, under another key.
+    EXPECT_EQ(Outcome("anna"), index + 1);  // Meanwhile asks go on; what they bring of it is nobody's.
     const auto repeated = ForgetOne();
     ASSERT_TRUE(repeated.ok()) << repeated.status();
     EXPECT_EQ(repeated->forgotten(), 1u);
-    EXPECT_EQ(repeated->sections_closed(), 2u);
+    EXPECT_EQ(repeated->sections_closed(), 1u);
+    EXPECT_EQ(ErrorsOf(index + 1)[1], "its key was destroyed");
     EXPECT_EQ(ErrorsOf(index)[1], "its key was destroyed");
     EXPECT_EQ(RowsOf(kForgettingFamily), 0u);
   }
@@ -292,7 +313,7 @@ TEST_F(AuditErasureTest, ARecordThatMeetsAForgettingIsMadeAnew) {
     EXPECT_EQ(response.forgotten(), 1u);
   };
   const uint64_t index = Outcome("anna");
-  EXPECT_EQ(ErrorsOf(index), (std::vector<std::string>{"", "", ""}));
+  EXPECT_EQ(ErrorsOf(index), (std::vector<std::string>{"", "its key was destroyed", ""}));
 }
 
 TEST_F(AuditErasureTest, AStopBetweenTheStepsIsFinishedAtTheNextStart) {
@@ -307,6 +328,7 @@ TEST_F(AuditErasureTest, AStopBetweenTheStepsIsFinishedAtTheNextStart) {
       [&] { stop_at([](const auto& row) { return row.column_family == kPeopleFamily && !row.value; }); },
   };
   for (size_t step = 0; step < steps.size(); ++step) {
+    AnotherDocument();
     SCOPED_TRACE(step);
     const uint64_t index = Outcome("anna");
     const size_t people = RowsOf(kPeopleFamily);
@@ -363,7 +385,8 @@ TEST_F(AuditErasureTest, RecordsGoOnWhileTheirDocumentIsForgotten) {
   for (int i = 0; i < 10; ++i) EXPECT_TRUE(ForgetOne().ok());
   stop = true;
   asks.join();
-  EXPECT_EQ(ErrorsOf(Outcome("anna")), (std::vector<std::string>{"", "", ""}));
+  EXPECT_EQ(ErrorsOf(Outcome("anna")), (std::vector<std::string>{"", "its key was destroyed", ""}));
+  EXPECT_THAT(Recover(AllRows()), Not(HasSubstr("canary of one")));
 }
 
 TEST_F(AuditErasureTest, RefusesTooManyAndUnknownKinds) {

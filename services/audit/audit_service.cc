@@ -39,7 +39,7 @@ Status CheckSameOrigin(const std::filesystem::path& log_directory, const std::st
 
 std::vector<std::string> AuditColumnFamilies() {
   return {std::string(kPeopleFamily), std::string(kForgettingFamily), std::string(kSectionsFamily),
-          std::string(kSectionKeysFamily)};
+          std::string(kSectionKeysFamily), std::string(kGoneDocumentsFamily)};
 }
 
 std::vector<MethodRule> AuditRules() {
@@ -66,6 +66,7 @@ AuditService::AuditService(AuditServiceOptions options, audit::NoteSigner signer
       store_(store, options_.log_directory, options_.on_failure),
       people_(store_, database, keys, kKeysAhead),
       sections_(store_, database, keys, people_),
+      gone_documents_(store_, database, keys),
       clock_watch_(clock.Now(), clock.Monotonic()) {}
 
 AuditService::~AuditService() = default;
@@ -84,6 +85,7 @@ StatusOr<std::unique_ptr<AuditService>> AuditService::Open(AuditServiceOptions o
   std::unique_ptr<AuditService> service(
       new AuditService(std::move(options), std::move(signer), store, database, keys, clock));
   CLOISTER_RETURN_IF_ERROR(service->people_.Load());
+  CLOISTER_RETURN_IF_ERROR(service->gone_documents_.Load());
   CLOISTER_RETURN_IF_ERROR(service->OpenLog());
   service->FinishInterruptedForgetting();
   return service;
@@ -192,6 +194,10 @@ StatusOr<audit::Event> AuditService::FillEvent(const v1::AppendRequest& request,
   }
   for (const v1::SectionInput& input : request.sections()) {
     CLOISTER_ASSIGN_OR_RETURN(audit::SealedSection section, sections_.Seal(*person++, input.content_json()));
+    // Asked after sealing: a document that is forgotten from here on takes the key of this section along.
+    if (input.subject_kind() == KindName(PersonName::Kind::kDocument) && gone_documents_.Contains(input.subject())) {
+      CLOISTER_ASSIGN_OR_RETURN(section, sections_.SealForNobody(input.content_json()));
+    }
     event.sections.push_back(std::move(section));
   }
   return event;

@@ -15,6 +15,7 @@
 #include "cloister/v1/audit.grpc.pb.h"
 #include "common/clock.h"
 #include "services/audit/clock_watch.h"
+#include "services/audit/gone_documents.h"
 #include "services/audit/guarded_store.h"
 #include "services/audit/people.h"
 #include "services/audit/sections.h"
@@ -106,6 +107,7 @@ class AuditService final : public v1::Audit::Service {
   GuardedStore store_;
   People people_;
   Sections sections_;
+  GoneDocuments gone_documents_;
   ClockWatch clock_watch_;
   std::unique_ptr<audit::LogWriter> log_;
   std::mutex forgetting_;  // One Forget at a time.

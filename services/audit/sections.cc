@@ -81,6 +81,18 @@ StatusOr<audit::SealedSection> Sections::Seal(const Person& person, std::string_
   return section;
 }
 
+StatusOr<audit::SealedSection> Sections::SealForNobody(std::string_view content_json) const {
+  audit::SealedSection section;
+  section.id = crypto::RandomId<SectionId>();
+  CLOISTER_ASSIGN_OR_RETURN(const KeyId own_key, KeyId::FromBytes(section.id.bytes()));
+  CLOISTER_ASSIGN_OR_RETURN(
+      section.sealed, storage::SealRecord(own_key, crypto::RandomSecret(kSectionKeyBytes).view(),
+                                          {database_, kSectionsFamily, section.id.bytes()}, content_json));
+  section.key_record = kForgottenSection;
+  section.commitment = audit::SectionCommitment(crypto::RandomBytes(audit::kSectionSaltBytes), section.sealed);
+  return section;
+}
+
 Status Sections::Put(const std::vector<const audit::SealedSection*>& sections) const {
   storage::WriteBatch batch;
   for (const audit::SealedSection* section : sections) {

@@ -38,6 +38,9 @@ class Sections {
   // (the person's key is destroyed), kUnavailable.
   StatusOr<audit::SealedSection> Seal(const Person& person, std::string_view content_json) const;
 
+  // As Seal, under a key that is thrown away: the record shows that something was there.
+  StatusOr<audit::SealedSection> SealForNobody(std::string_view content_json) const;
+
   // Makes sections durable in one batch. The same ones may come again. Errors: kResourceExhausted,
   // kUnavailable.
   Status Put(const std::vector<const audit::SealedSection*>& sections) const;

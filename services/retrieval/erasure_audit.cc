@@ -6,6 +6,7 @@
 
 #include "common/bytes.h"
 #include "common/log.h"
+#include "services/retrieval/audit_records.h"
 #include "services/server/rpc_client.h"
 #include "services/server/rpc_status.h"
 
@@ -109,6 +110,8 @@ StatusOr<uint64_t> ServiceErasureAudit::RecordNotice(const retrieval::ErasureRec
   AddSection(request, std::string(recipient), {{"recipient", recipient}, {"how", how}, {"recorded_by", by}});
   return Appended(audit_.Append(request));
 }
+
+Status ServiceErasureAudit::DeliverEvents() { return DeliverOutbox(rows_, audit_); }
 
 StatusOr<retrieval::ErasureAudit::Forgotten> ServiceErasureAudit::Forget(const std::vector<DocumentId>& documents,
                                                                          const std::string& subject) {

@@ -66,7 +66,9 @@ class RetrievalProcess final : public RunningService {
         std::make_unique<RetrievalService>(*process->searcher_, *process->releaser_, process->verifier_);
     process->documents_ = std::make_unique<DocumentsService>(*process->corpus_, process->audit_);
     process->directory_ = std::make_unique<DirectoryService>(*process->corpus_, process->audit_);
-    CLOISTER_ASSIGN_OR_RETURN(process->eraser_, retrieval::Eraser::Open(*process->corpus_, process->erasure_audit_,
+    process->erasure_audit_ = std::make_unique<ServiceErasureAudit>(process->audit_, context.ChannelTo("audit"),
+                                                                    process->corpus_->rows());
+    CLOISTER_ASSIGN_OR_RETURN(process->eraser_, retrieval::Eraser::Open(*process->corpus_, *process->erasure_audit_,
                                                                         process->clock_));
     process->erasure_ = std::make_unique<ErasureService>(*process->corpus_, *process->eraser_, process->audit_);
     // What a crash left; what fails now is tried again by the upkeep.
@@ -89,7 +91,6 @@ class RetrievalProcess final : public RunningService {
       : keys_channel_(context.ChannelTo("keys")),
         keys_(NewGrpcKeySource(keys_channel_)),
         audit_(context.ChannelTo("audit")),
-        erasure_audit_(audit_, context.ChannelTo("audit")),
         recorder_(audit_),
         verifier_(context.config().String("appliance.tenant"), FetchAssertionKey(keys_channel_), clock_),
         contexts_(clock_) {}
@@ -98,7 +99,6 @@ class RetrievalProcess final : public RunningService {
   std::shared_ptr<grpc::Channel> keys_channel_;
   std::unique_ptr<storage::KeySource> keys_;
   AuditClient audit_;
-  ServiceErasureAudit erasure_audit_;
   AuditReleaseRecorder recorder_;
   AssertionVerifier verifier_;
   retrieval::SearchContexts contexts_;
@@ -109,6 +109,7 @@ class RetrievalProcess final : public RunningService {
   std::unique_ptr<RetrievalService> retrieval_;
   std::unique_ptr<DocumentsService> documents_;
   std::unique_ptr<DirectoryService> directory_;
+  std::unique_ptr<ServiceErasureAudit> erasure_audit_;
   std::unique_ptr<retrieval::Eraser> eraser_;
   std::unique_ptr<ErasureService> erasure_;
   std::unique_ptr<Upkeep> upkeep_;

@@ -35,7 +35,17 @@ RUN = {
     ("docs/api.md", 'S="curl -s --unix-socket $DATA/run/gateway-http.sock -H Content-Type:application/json"'): "administer",
     ("docs/api.md", "import openai, ssl"): "openai_client",
     ("README.md", "$ cloister ask 'What allowance is paid for night work?'"): "transcript",
+    ("docs/erasure.md", 'cloister hold subject patient-4711 --basis legal-claims --reason "court file 17/26"'): "hold",
+    ("docs/erasure.md", "cloister answers affected guidelines old-leaflet.md"): "erasure_command",
+    ("docs/erasure.md", "cloister erase document guidelines old-leaflet.md --dry-run"): "erasure_command",
+    ("docs/erasure.md", "cloister audit receipt 1234 --out erasure.receipt"): "erasure_receipt",
+    ("docs/erasure.md", "cloister erase recipients 0123456789abcdef0123456789abcdef"): "erasure_command",
+    ("docs/erasure.md", 'cloister erase lift guidelines old-leaflet.md --origin /srv/guidelines --reason '
+     '"the author restored it"'): "erasure_command",
     ("bench/quality/README.md", "bench/quality/run answers"): "bench_arguments",
+    ("bench/erasure/README.md", "bench/erasure/run"): "program_is_there",
+    ("bench/storage/README.md", "bench/storage/run --encrypted BUILD/bench/storage/storage_bench --plain "
+     "BUILD/bench/storage/storage_bench_plain --json OUT"): "program_is_there",
 }
 NOT_RUN = {
     ("README.md", "./deploy/quickstart"): "installs packages and builds: run as a whole on a bare machine, with --check",
@@ -238,6 +248,52 @@ class Commands(unittest.TestCase):
             for line in filter(str.strip, shown.splitlines()):
                 if line.strip() != "...":
                     self.assertIn(plain(line), printed)
+
+    def something_to_erase(self):
+        """The documents that docs/erasure.md speaks of, in the appliance that README.md made."""
+        if (self.folder / "guidelines" / "old-leaflet.md").exists():
+            return
+        leaflet = "# Leaflet\n\nThe leaflet says that visits end at eight.\n"
+        (self.folder / "guidelines" / "old-leaflet.md").write_text(leaflet)
+        for name, subjects in {"own": "patient-4711", "shared": "patient-4711, patient-4712"}.items():
+            (self.folder / "guidelines" / f"{name}.md").write_text(f"---\nsubjects: [{subjects}]\n---\n# Note\n\n{name}.\n")
+        (self.folder / "trial").mkdir()
+        (self.folder / "trial" / "protocol.md").write_text("# Trial\n\nThe trial has two arms.\n")
+        self.shell("cloister collection put trial-17 --reader-group cardiology")
+        self.shell(f"cloister ingest {self.folder / 'guidelines'} --collection guidelines")
+        self.shell(f"cloister ingest {self.folder / 'trial'} --collection trial-17")
+
+    def erasure_command(self, block):
+        self.something_to_erase()
+        ids = json.loads(self.shell("cloister erase list --json"))["erasures"]
+        for line in self.substituted(block.text).splitlines():
+            if ids:
+                line = line.replace("0123456789abcdef0123456789abcdef", ids[0]["id"])
+            asks = line.startswith("cloister erase") and "--basis" in line
+            self.shell(line + (" --yes" if asks else ""))
+
+    def erasure_receipt(self, block):
+        states = json.loads(self.shell("cloister erase list --json"))["erasures"]
+        self.assertEqual({state["state"] for state in states}, {"completed"})
+        self.assertEqual({state["target"] for state in states}, {"document", "subject", "collection"})
+        self.shell(block.text.replace("1234", str(states[0]["audit_completed"])))
+
+    def hold(self, block):
+        """While it stands nothing is erased; its id takes the place of the one that is shown."""
+        self.something_to_erase()
+        place, listing, release = self.substituted(block.text).splitlines()
+        self.shell(place)
+        refused = self.shell("cloister erase subject patient-4711 --shared keep --reason 'tried all the same' "
+                             "--basis gdpr-17-1-b --yes 2>&1", status=1)
+        self.assertIn("a hold stands against it", refused)
+        self.assertIn("court file 17/26", self.shell(listing))
+        held = json.loads(self.shell("cloister hold list --json"))["holds"]
+        self.shell(release.replace("0123456789abcdef0123456789abcdef", held[0]["id"]))
+        self.assertIn("no hold stands", self.shell("cloister hold list"))
+
+    def program_is_there(self, block):
+        for line in block.lines:
+            self.shell(f"{ROOT / line.split()[0]} --help")
 
     def bench_arguments(self, block):
         """The measurements take long; here only that the program is there and knows what it is shown to be given."""

@@ -36,6 +36,8 @@ def stems(text, least=8):
 
 
 def _find_floats(data, vector):
+    if len(data) < 4 * WINDOW + 3:
+        return False
     for offset in range(4):
         usable = (len(data) - offset) // 4 * 4
         for order in ("<f4", ">f4"):
