@@ -10,8 +10,7 @@ const std::vector<std::string_view>& EventNames() {
       "ask.intent",         "ask.release",       "ask.outcome",          "ask.denied",
       "answer.reported",    "search.release",    "document.viewed",      "document.ingested",
       "document.updated",   "document.deleted",  "document.quarantined", "subject.linked",
-      "recipient.notified", "erasure.requested", "erasure.completed",    "erasure.lifted",
-      "hold.placed",
+      "recipient.notified", "erasure.requested", "erasure.completed",    "hold.placed",
       "hold.released",      "policy.changed",    "directory.changed",    "key.rotated",
       "key.destroyed",      "auth.login",        "auth.logout",          "auth.failed",
       "auth.locked",        "breakglass.opened", "breakglass.closed",    "breakglass.reviewed",
@@ -19,7 +18,7 @@ const std::vector<std::string_view>& EventNames() {
       "audit.rotated",      "model.loaded",      "model.rejected",       "model.qualified",
       "egress.probe",       "egress.violation",  "config.changed",       "service.started",
       "service.stopped",    "clock.stepped",     "backup.created",       "backup.restored",
-      "key.used",
+      "key.used",           "erasure.lifted",
   };
   return names;
 }

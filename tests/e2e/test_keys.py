@@ -11,8 +11,6 @@ import pathlib
 import random
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -22,15 +20,13 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 from appliance import Appliance, CommandFailed, binaries_from_environment  # noqa: E402
+from devices import PIN, SoftwareToken, SoftwareTpm  # noqa: E402
 
 ROUNDS = int(os.environ.get("CLOISTER_KILL_ROUNDS", "4"))
 SEED = int(os.environ.get("CLOISTER_SEED", random.SystemRandom().randrange(2**32)))
 READY_SECONDS = 120
 QUESTION = "To which cabinet belongs locker 4?"
 WRONG_PASSPHRASE = 3
-TOKEN, PIN = "cloister e2e", "271828"
-MODULES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
-           "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so")
 
 
 def secret_file(folder, name, text):
@@ -315,66 +311,25 @@ class Device(WithAppliance):
         self.assertTrue(self.quotes())
 
 
-@unittest.skipUnless(shutil.which("swtpm"), "no swtpm: install the package swtpm")
+@unittest.skipUnless(SoftwareTpm.available(), SoftwareTpm.missing)
 class Tpm(Device):
-    def start(self):
-        path = self.appliance.folder / "tpm"
-        for name in (path, path.with_suffix(".ctrl")):
-            name.unlink(missing_ok=True)
-        state = self.appliance.folder / "tpmstate"
-        state.mkdir(exist_ok=True)
-        self.tpm = subprocess.Popen(
-            ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={state}", "--server", f"type=unixio,path={path}", "--ctrl",
-             f"type=unixio,path={path}.ctrl", "--flags", "not-need-init,startup-clear"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            with socket.socket(socket.AF_UNIX) as probe:
-                try:
-                    probe.connect(str(path) + ".ctrl")
-                    return
-                except OSError:
-                    time.sleep(0.05)
-        self.fail("swtpm did not start")
-
-    def stop(self):
-        self.tpm.kill()
-        self.tpm.wait()
-
     def test_the_epoch_key_lives_in_a_tpm(self):
-        self.start()
-        self.addCleanup(self.stop)
-        self.make("--anchor", "tpm", "--tpm-tcti", f"swtpm:path={self.appliance.folder / 'tpm'}")
-        self.check(self.stop, self.start)
+        with SoftwareTpm(self.appliance.folder) as tpm:
+            self.make(*tpm.init_arguments)
+            self.check(tpm.stop, tpm.start)
+            self.appliance.down()
 
 
-@unittest.skipUnless(shutil.which("softhsm2-util") and any(map(os.path.exists, MODULES)),
-                     "no SoftHSM: install the package softhsm2")
+@unittest.skipUnless(SoftwareToken.available(), SoftwareToken.missing)
 class Hsm(Device):
     def test_the_epoch_key_lives_in_an_hsm(self):
-        home = self.appliance.folder
-        tokens = home / "tokens"
-        tokens.mkdir()
-        settings = home / ".config" / "softhsm2"
-        settings.mkdir(parents=True)
-        (settings / "softhsm2.conf").write_text(
-            f"directories.tokendir = {tokens}\nobjectstore.backend = file\nlog.level = ERROR\n")
-        before = os.environ.get("HOME", "/")
-        os.environ["HOME"] = str(home)  # SoftHSM finds its settings there.
-        self.addCleanup(os.environ.__setitem__, "HOME", before)
-        subprocess.run(["softhsm2-util", "--init-token", "--free", "--label", TOKEN, "--pin", PIN, "--so-pin", "31415926"],
-                       check=True, capture_output=True)
-        self.make("--anchor", "pkcs11", "--pkcs11-module", next(filter(os.path.exists, MODULES)), "--pkcs11-token", TOKEN)
-        self.assertIn("its maker's tool", self.appliance.cli(
-            "keys", "rotate", "passphrase", "--passphrase-file", self.appliance.passphrase_file, "--new-passphrase-file",
-            self.appliance.passphrase_file, check=False).stderr)
-        pulled = home / "pulled"
-
-        def back():
-            tokens.rmdir()
-            pulled.rename(tokens)
-
-        self.check(lambda: (tokens.rename(pulled), tokens.mkdir()), back)
+        with SoftwareToken(self.appliance.folder) as token:
+            self.make(*token.init_arguments)
+            self.assertIn("its maker's tool", self.appliance.cli(
+                "keys", "rotate", "passphrase", "--passphrase-file", self.appliance.passphrase_file,
+                "--new-passphrase-file", self.appliance.passphrase_file, check=False).stderr)
+            self.check(token.stop, token.start)
+            self.appliance.down()
 
 
 def kill(pid):
