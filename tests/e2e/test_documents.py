@@ -35,6 +35,7 @@ RUN = {
     ("docs/api.md", 'S="curl -s --unix-socket $DATA/run/gateway-http.sock -H Content-Type:application/json"'): "administer",
     ("docs/api.md", "import openai, ssl"): "openai_client",
     ("README.md", "$ cloister ask 'What allowance is paid for night work?'"): "transcript",
+    ("README.md", "cloister keys status"): "lines",
     ("docs/erasure.md", 'cloister hold subject patient-4711 --basis legal-claims --reason "court file 17/26"'): "hold",
     ("docs/erasure.md", "cloister answers affected guidelines old-leaflet.md"): "erasure_command",
     ("docs/erasure.md", "cloister erase document guidelines old-leaflet.md --dry-run"): "erasure_command",
@@ -248,6 +249,10 @@ class Commands(unittest.TestCase):
             for line in filter(str.strip, shown.splitlines()):
                 if line.strip() != "...":
                     self.assertIn(plain(line), printed)
+
+    def lines(self, block):
+        for line in self.substituted(block.text).splitlines():
+            self.shell(line)
 
     def something_to_erase(self):
         """The documents that docs/erasure.md speaks of, in the appliance that README.md made."""
