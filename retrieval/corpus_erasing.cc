@@ -43,7 +43,6 @@ Corpus::Remains Corpus::FindRemains(const std::vector<DocumentId>& documents) co
 
 StatusOr<Corpus::Shredded> Corpus::Shred() {
   std::lock_guard shredding(shred_mutex_);
-  CLOISTER_RETURN_IF_ERROR(rows_->CheckDelivered());
   Shredded shredded;
   std::set<KeyId> in_use;
   {
@@ -54,6 +53,7 @@ StatusOr<Corpus::Shredded> Corpus::Shred() {
   for (const KeyId& key : retired_->Waiting()) {
     if (!in_use.contains(key)) shredded.keys.push_back(key);
   }
+  CLOISTER_RETURN_IF_ERROR(rows_->CheckDelivered(shredded.keys));
   // Also with nothing to destroy: a call that was interrupted half-way is finished by it.
   CLOISTER_ASSIGN_OR_RETURN(shredded.destruction, rows_->keys().DestroyKeys(shredded.keys));
   if (!shredded.keys.empty()) CLOISTER_RETURN_IF_ERROR(retired_->Destroyed(shredded.keys));

@@ -12,6 +12,7 @@ namespace cloister::retrieval {
 namespace {
 
 constexpr std::string_view kActor = "retrieval";
+constexpr int kShredAttempts = 3;
 constexpr size_t kKeysVerifiedMax = 1'024;  // More are checked by this many and by the epoch.
 
 std::string Plural(uint64_t count, std::string_view noun) {
@@ -273,7 +274,14 @@ Status Eraser::Forget(ErasureRecord& record) {
 
 Status Eraser::Shred(ErasureRecord& record) {
   corpus_.WipeErased();
-  CLOISTER_ASSIGN_OR_RETURN(const Corpus::Shredded shredded, corpus_.Shred());
+  // Changes go on meanwhile; one whose event is just under way keeps its key for a moment.
+  auto attempt = StatusOr<Corpus::Shredded>(Unavailable("not tried yet"));
+  for (int i = 0; i < kShredAttempts && attempt.status().code() == StatusCode::kUnavailable; ++i) {
+    CLOISTER_RETURN_IF_ERROR(audit_.DeliverEvents());
+    attempt = corpus_.Shred();
+  }
+  CLOISTER_RETURN_IF_ERROR(attempt.status());
+  const Corpus::Shredded& shredded = *attempt;
   size_t asked = 0;
   for (const KeyId& key : shredded.keys) {
     if (asked++ == kKeysVerifiedMax) break;
@@ -347,7 +355,6 @@ Status Eraser::Finish(ErasureRecord& record) {
   }
   if (record.step == ErasureStep::kForgotten) {
     Reached(record.step);
-    CLOISTER_RETURN_IF_ERROR(audit_.DeliverEvents());
     CLOISTER_RETURN_IF_ERROR(Shred(record));
   }
   if (record.step == ErasureStep::kShredded) {

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "retrieval/rows.h"
 
+#include <set>
+
 #include "common/bytes.h"
 #include "common/log.h"
 #include "crypto/random.h"
+#include "storage/sealed_record.h"
 
 namespace cloister::retrieval {
 namespace {
@@ -75,6 +78,8 @@ StatusOr<std::unique_ptr<Rows>> Rows::Open(storage::KvStore& store, const Databa
       continue;
     }
     event->row_key = key;
+    CLOISTER_ASSIGN_OR_RETURN(const std::string record, snapshot->Get(kOutboxFamily, key));
+    CLOISTER_ASSIGN_OR_RETURN(event->sealed_under, storage::RecordKeyId(record));
     rows->pending_.push_back(*std::move(event));
   }
   return rows;
@@ -114,8 +119,9 @@ Status Rows::Commit(storage::WriteBatch batch, const std::vector<Event>& events,
   }
   for (Event& event : added) {
     event.row_key = crypto::RandomBytes(kIdBytes);
-    CLOISTER_RETURN_IF_ERROR(Put(batch, kOutboxFamily, event.row_key, event_key ? *event_key : own_key_,
-                                 SerialiseEvent(event)));
+    const storage::DataKey& key = event_key != nullptr ? *event_key : own_key_;
+    event.sealed_under = key.id;
+    CLOISTER_RETURN_IF_ERROR(Put(batch, kOutboxFamily, event.row_key, key, SerialiseEvent(event)));
   }
   CLOISTER_RETURN_IF_ERROR(store_.Write(batch));
   std::lock_guard lock(outbox_mutex_);
@@ -142,9 +148,14 @@ Status Rows::DeliverEvents(const std::function<Status(const Event&)>& deliver) {
   }
 }
 
-Status Rows::CheckDelivered() const {
-  if (PendingEvents() == 0) return absl::OkStatus();
-  return Unavailable("changes wait for the audit log, and no key is destroyed before it has them; try again");
+Status Rows::CheckDelivered(const std::vector<KeyId>& keys) const {
+  const std::set<KeyId> wanted(keys.begin(), keys.end());
+  std::lock_guard lock(outbox_mutex_);
+  for (const Event& event : pending_) {
+    if (!wanted.contains(event.sealed_under)) continue;
+    return Unavailable("a change waits for the audit log, and its key is not destroyed before it has that; try again");
+  }
+  return absl::OkStatus();
 }
 
 size_t Rows::PendingEvents() const {

@@ -46,6 +46,7 @@ struct Event {
   std::vector<std::string> subjects;                        // Data subjects of the document.
   std::string user;          // Whose entry in the directory changed; empty: nobody's.
   std::string user_details;  // About that user, for the section that only an unsealing shows.
+  KeyId sealed_under;        // While it waits; chosen by Commit.
 };
 constexpr size_t kEventsPendingMax = 10'000;  // More undelivered events refuse further changes.
 
@@ -73,8 +74,8 @@ class Rows {
   // Errors: as storage::KvStore::Write; kResourceExhausted (kEventsPendingMax).
   Status Commit(storage::WriteBatch batch, const std::vector<Event>& events = {},
                 const storage::DataKey* event_key = nullptr);
-  // OK when audit has every event: no key may be destroyed before. Errors: kUnavailable.
-  Status CheckDelivered() const;
+  // OK when no event that waits is sealed under one of `keys`: they may be destroyed. Errors: kUnavailable.
+  Status CheckDelivered(const std::vector<KeyId>& keys) const;
 
   // Errors: as storage::SealedStore::Get.
   StatusOr<std::string> Get(const storage::Snapshot& snapshot, std::string_view family,

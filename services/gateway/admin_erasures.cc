@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// /admin/v1/erasures, holds, suppressions, shred and answers-affected: what is erased, kept from erasure, and who had
-// been shown it.
+// /admin/v1/erasures, holds, suppressions, shred and answers-affected: what is erased, kept from erasure, and
+// who had been shown it.
 #include <nlohmann/json.hpp>
 
 #include "common/bytes.h"
@@ -21,8 +21,9 @@ json TimeJson(int64_t time_ns) {
 }
 
 json HoldJson(const v1::Hold& hold) {
-  json out{{"id", HexEncode(hold.id())},     {"target", hold.target()},       {"basis", hold.basis()},
-           {"reason", hold.reason()},        {"placed_by", hold.placed_by()}, {"placed_at", TimeJson(hold.placed_at_ns())}};
+  json out{{"id", HexEncode(hold.id())},    {"target", hold.target()},
+           {"basis", hold.basis()},         {"reason", hold.reason()},
+           {"placed_by", hold.placed_by()}, {"placed_at", TimeJson(hold.placed_at_ns())}};
   if (hold.target() == "document") {
     out["document"] = {{"collection", hold.document().collection()},
                        {"origin", hold.document().origin()},
@@ -75,7 +76,8 @@ json StateJson(const v1::ErasureState& state) {
   for (const std::string& id : state.document_ids()) ids.push_back(HexEncode(id));
   const bool completed = state.completed_at_ns() != 0;
   const auto seconds = [&](int64_t until_ns) {
-    return until_ns == 0 ? json(nullptr) : json(static_cast<double>(until_ns - state.requested_at_ns()) / 1e9);
+    return until_ns == 0 ? json(nullptr)
+                         : json(static_cast<double>(until_ns - state.requested_at_ns()) / 1e9);
   };
   return {{"id", HexEncode(state.id())},
           {"state", state.state()},
@@ -143,11 +145,20 @@ Status ReadTarget(const JsonBody& body, v1::ErasureTarget& target) {
   return absl::OkStatus();
 }
 
+// One call of retrieval's.
+template <class Request, class Response>
+Status Ask(const RouteCall& call,
+           grpc::Status (v1::Erasure::StubInterface::*method)(grpc::ClientContext*, const Request&,
+                                                              Response*),
+           const Request& request, Response& response, std::chrono::milliseconds timeout = kQuickTimeout) {
+  Peers::Call rpc(call.parts.peers, timeout);
+  return FromPeer((call.parts.peers.erasure().*method)(rpc.context(), request, &response), "retrieval");
+}
+
 StatusOr<v1::ErasurePlan> Plan(const RouteCall& call, const v1::ErasureTarget& target) {
   v1::ErasurePlan plan;
-  Peers::Call rpc(call.parts.peers, kErasureTimeout);
   CLOISTER_RETURN_IF_ERROR(
-      FromPeer(call.parts.peers.erasure().PlanErasure(rpc.context(), target, &plan), "retrieval"));
+      Ask(call, &v1::Erasure::StubInterface::PlanErasure, target, plan, kErasureTimeout));
   return plan;
 }
 
@@ -167,9 +178,7 @@ Status Erase(const RouteCall& call) {
   CLOISTER_ASSIGN_OR_RETURN(*request.mutable_basis(), body.RequiredString("basis"));
   request.set_requested_by(call.caller.user);
   v1::ErasureState state;
-  Peers::Call rpc(call.parts.peers, kErasureTimeout);
-  CLOISTER_RETURN_IF_ERROR(
-      FromPeer(call.parts.peers.erasure().Erase(rpc.context(), request, &state), "retrieval"));
+  CLOISTER_RETURN_IF_ERROR(Ask(call, &v1::Erasure::StubInterface::Erase, request, state, kErasureTimeout));
   call.writer.Send(JsonResponse(StateJson(state)));
   return absl::OkStatus();
 }
@@ -178,17 +187,14 @@ StatusOr<v1::ErasureState> Find(const RouteCall& call, const std::string& hex) {
   v1::GetErasureRequest request;
   CLOISTER_ASSIGN_OR_RETURN(*request.mutable_id(), IdFrom(hex, "erasure"));
   v1::ErasureState state;
-  Peers::Call rpc(call.parts.peers, kQuickTimeout);
-  CLOISTER_RETURN_IF_ERROR(
-      FromPeer(call.parts.peers.erasure().GetErasure(rpc.context(), request, &state), "retrieval"));
+  CLOISTER_RETURN_IF_ERROR(Ask(call, &v1::Erasure::StubInterface::GetErasure, request, state));
   return state;
 }
 
 Status ListErasures(const RouteCall& call) {
   v1::ListErasuresResponse response;
-  Peers::Call rpc(call.parts.peers, kQuickTimeout);
   CLOISTER_RETURN_IF_ERROR(
-      FromPeer(call.parts.peers.erasure().ListErasures(rpc.context(), {}, &response), "retrieval"));
+      Ask(call, &v1::Erasure::StubInterface::ListErasures, v1::ListErasuresRequest(), response));
   json erasures = json::array();
   for (const v1::ErasureState& state : response.erasures()) erasures.push_back(StateJson(state));
   call.writer.Send(JsonResponse({{"erasures", std::move(erasures)}}));
@@ -220,8 +226,9 @@ Status SendReleases(const RouteCall& call, const std::vector<std::string>& docum
                         {"client_application", release.client_application()},
                         {"documents", std::move(ids)}});
   }
-  call.writer.Send(JsonResponse(
-      {{"releases", std::move(releases)}, {"total", response.total()}, {"recipients", response.recipients()}}));
+  call.writer.Send(JsonResponse({{"releases", std::move(releases)},
+                                 {"total", response.total()},
+                                 {"recipients", response.recipients()}}));
   return absl::OkStatus();
 }
 
@@ -252,9 +259,7 @@ Status RecordNotice(const RouteCall& call, const std::string& hex) {
   CLOISTER_ASSIGN_OR_RETURN(*request.mutable_how(), body.RequiredString("how"));
   request.set_recorded_by(call.caller.user);
   v1::RecordNoticeResponse response;
-  Peers::Call rpc(call.parts.peers, kQuickTimeout);
-  CLOISTER_RETURN_IF_ERROR(
-      FromPeer(call.parts.peers.erasure().RecordNotice(rpc.context(), request, &response), "retrieval"));
+  CLOISTER_RETURN_IF_ERROR(Ask(call, &v1::Erasure::StubInterface::RecordNotice, request, response));
   call.writer.Send(JsonResponse({{"recorded", true}}, 201));
   return absl::OkStatus();
 }
@@ -263,15 +268,14 @@ Status Lift(const RouteCall& call) {
   CLOISTER_ASSIGN_OR_RETURN(const JsonBody body, JsonBody::Parse(call.request));
   CLOISTER_RETURN_IF_ERROR(body.OnlyKnown({"collection", "origin", "source", "reason"}));
   v1::LiftSuppressionRequest request;
-  CLOISTER_ASSIGN_OR_RETURN(*request.mutable_document()->mutable_collection(), body.RequiredString("collection"));
+  CLOISTER_ASSIGN_OR_RETURN(*request.mutable_document()->mutable_collection(),
+                            body.RequiredString("collection"));
   CLOISTER_ASSIGN_OR_RETURN(*request.mutable_document()->mutable_origin(), body.RequiredString("origin"));
   CLOISTER_ASSIGN_OR_RETURN(*request.mutable_document()->mutable_source(), body.RequiredString("source"));
   CLOISTER_ASSIGN_OR_RETURN(*request.mutable_reason(), body.RequiredString("reason"));
   request.set_requested_by(call.caller.user);
   v1::LiftSuppressionResponse response;
-  Peers::Call rpc(call.parts.peers, kQuickTimeout);
-  CLOISTER_RETURN_IF_ERROR(
-      FromPeer(call.parts.peers.erasure().LiftSuppression(rpc.context(), request, &response), "retrieval"));
+  CLOISTER_RETURN_IF_ERROR(Ask(call, &v1::Erasure::StubInterface::LiftSuppression, request, response));
   call.writer.Send(JsonResponse({{"lifted", true}}));
   return absl::OkStatus();
 }
@@ -298,9 +302,7 @@ Status PlaceHold(const RouteCall& call) {
   CLOISTER_ASSIGN_OR_RETURN(*hold.mutable_reason(), body.RequiredString("reason"));
   hold.set_placed_by(call.caller.user);
   v1::Hold placed;
-  Peers::Call rpc(call.parts.peers, kQuickTimeout);
-  CLOISTER_RETURN_IF_ERROR(
-      FromPeer(call.parts.peers.erasure().PlaceHold(rpc.context(), request, &placed), "retrieval"));
+  CLOISTER_RETURN_IF_ERROR(Ask(call, &v1::Erasure::StubInterface::PlaceHold, request, placed));
   call.writer.Send(JsonResponse(HoldJson(placed), 201));
   return absl::OkStatus();
 }
@@ -313,18 +315,15 @@ Status ReleaseHold(const RouteCall& call, const std::string& hex) {
   CLOISTER_ASSIGN_OR_RETURN(*request.mutable_reason(), body.RequiredString("reason"));
   request.set_requested_by(call.caller.user);
   v1::Hold hold;
-  Peers::Call rpc(call.parts.peers, kQuickTimeout);
-  CLOISTER_RETURN_IF_ERROR(
-      FromPeer(call.parts.peers.erasure().ReleaseHold(rpc.context(), request, &hold), "retrieval"));
+  CLOISTER_RETURN_IF_ERROR(Ask(call, &v1::Erasure::StubInterface::ReleaseHold, request, hold));
   call.writer.Send(JsonResponse(HoldJson(hold)));
   return absl::OkStatus();
 }
 
 Status ListHolds(const RouteCall& call) {
   v1::ListHoldsResponse response;
-  Peers::Call rpc(call.parts.peers, kQuickTimeout);
   CLOISTER_RETURN_IF_ERROR(
-      FromPeer(call.parts.peers.erasure().ListHolds(rpc.context(), {}, &response), "retrieval"));
+      Ask(call, &v1::Erasure::StubInterface::ListHolds, v1::ListHoldsRequest(), response));
   json holds = json::array();
   for (const v1::Hold& hold : response.holds()) holds.push_back(HoldJson(hold));
   call.writer.Send(JsonResponse({{"holds", std::move(holds)}}));
@@ -335,9 +334,8 @@ Status Shred(const RouteCall& call) {
   v1::ShredRetiredRequest request;
   request.set_requested_by(call.caller.user);
   v1::ShredRetiredResponse response;
-  Peers::Call rpc(call.parts.peers, kErasureTimeout);
   CLOISTER_RETURN_IF_ERROR(
-      FromPeer(call.parts.peers.erasure().ShredRetired(rpc.context(), request, &response), "retrieval"));
+      Ask(call, &v1::Erasure::StubInterface::ShredRetired, request, response, kErasureTimeout));
   call.writer.Send(JsonResponse(
       {{"keys", response.keys()}, {"segments", response.segments()}, {"epoch", response.epoch()}}));
   return absl::OkStatus();
