@@ -118,8 +118,9 @@ class ManifestFile final : public rocksdb::FSWritableFileOwnerWrapper {
 class StrictFileSystem final : public rocksdb::FileSystemWrapper {
  public:
   StrictFileSystem(std::shared_ptr<rocksdb::FileSystem> base,
-                   const std::shared_ptr<rocksdb::FileSystem>& encrypted, ManifestSealer& sealer)
-      : FileSystemWrapper(encrypted), base_(std::move(base)), sealer_(sealer) {}
+                   const std::shared_ptr<rocksdb::FileSystem>& encrypted, std::filesystem::path database,
+                   ManifestSealer& sealer)
+      : FileSystemWrapper(encrypted), base_(std::move(base)), database_(std::move(database)), sealer_(sealer) {}
   const char* Name() const override { return "CloisterEncryptedFileSystem"; }
 
   rocksdb::IOStatus NewSequentialFile(const std::string& name, const rocksdb::FileOptions& options,
@@ -137,7 +138,7 @@ class StrictFileSystem final : public rocksdb::FileSystemWrapper {
                                     rocksdb::IODebugContext* debug) override {
     auto status = FileSystemWrapper::NewWritableFile(name, options, result, debug);
     const uint64_t manifest = ManifestNumber(BaseName(name));
-    if (status.ok() && manifest != 0) {
+    if (status.ok() && manifest != 0 && IsOwn(name)) {
       *result = std::make_unique<ManifestFile>(std::move(*result), manifest, sealer_);
     }
     return status;
@@ -145,7 +146,7 @@ class StrictFileSystem final : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus RenameFile(const std::string& from, const std::string& to,
                                const rocksdb::IOOptions& options, rocksdb::IODebugContext* debug) override {
     auto status = FileSystemWrapper::RenameFile(from, to, options, debug);
-    if (!status.ok() || BaseName(to) != "CURRENT") return status;
+    if (!status.ok() || BaseName(to) != "CURRENT" || !IsOwn(to)) return status;
     // Durable before it is sealed: the seal must never be ahead of the database.
     const Status synced = SyncDirectory(std::filesystem::path(to).parent_path());
     if (!synced.ok()) return rocksdb::IOStatus::IOError("folder of the database");
@@ -191,7 +192,11 @@ class StrictFileSystem final : public rocksdb::FileSystemWrapper {
     if (*size > 0) *size -= kFilePrefixBytes;
     return rocksdb::IOStatus::OK();
   }
+  // Checkpoints are written through here, too; the seal is of the database itself.
+  bool IsOwn(const std::string& path) const { return std::filesystem::path(path).parent_path() == database_; }
+
   const std::shared_ptr<rocksdb::FileSystem> base_;
+  const std::filesystem::path database_;
   ManifestSealer& sealer_;
 };
 
@@ -210,6 +215,13 @@ StatusOr<std::string> ReadPrefix(const std::filesystem::path& path) {
   }
   prefix.resize(have);
   return prefix;
+}
+
+Status ManifestLost() {
+  return DataLoss(
+      "the database's list of its tables is damaged or older than it was; restore the database from a "
+      "backup, or remove "
+      "the file 'acknowledged' to go on without knowing what is missing");
 }
 
 // A log is torn when the disk or its power went between its creation and its first record, so nothing in it
@@ -244,6 +256,10 @@ class EncryptedEnv::Provider final : public rocksdb::EncryptionProvider {
     current_ = key;
     known_[key.id] = key;
     sealer_.Use(std::move(key));
+  }
+  DataKey current() const {
+    std::lock_guard lock(mutex_);
+    return current_;
   }
   // Errors: kDataLoss (gone, or not ours), kUnavailable.
   StatusOr<DataKey> KeyOf(const KeyId& id) {
@@ -335,34 +351,43 @@ Status EncryptedEnv::RemoveBadIdentity(const std::filesystem::path& database, Pr
   return error ? ErrnoStatus(error.value(), "clearing a damaged file of the database") : absl::OkStatus();
 }
 
-Status EncryptedEnv::CheckManifest(const EncryptedEnvOptions& options) const {
-  const Status lost = DataLoss(
-      "the database's list of its tables is damaged or older than it was; restore the database from a "
-      "backup, or remove "
-      "the file 'acknowledged' to go on without knowing what is missing");
-  const auto seal = ManifestSeal::Read(options.manifest_seal);
-  if (seal.status().code() == StatusCode::kNotFound || seal.status().code() == StatusCode::kDataLoss)
-    return lost;
-  if (!seal.ok()) return seal.status();
-  std::string name, content;
-  const auto current = rocksdb::ReadFileToString(env_.get(), options.database / "CURRENT", &name);
+StatusOr<EncryptedEnv::Manifest> EncryptedEnv::ReadManifest(const std::filesystem::path& database) const {
+  Manifest manifest;
+  std::string name;
+  const auto current = rocksdb::ReadFileToString(env_.get(), database / "CURRENT", &name);
   if (!current.ok())
     return Refusal().ok() ? Unavailable("the database's file CURRENT cannot be read") : Refusal();
-  if (!name.ends_with('\n')) return lost;
+  if (!name.ends_with('\n')) return ManifestLost();
   name.pop_back();
-  const uint64_t number = ManifestNumber(name);
-  // A crash between a new CURRENT and its seal leaves the seal behind.
-  if (number > seal->number) return absl::OkStatus();
-  if (number < seal->number) return lost;
-  const auto manifest = rocksdb::ReadFileToString(env_.get(), options.database / name, &content);
-  if (manifest.IsPathNotFound() || manifest.IsCorruption()) return Refusal().ok() ? lost : Refusal();
-  if (!manifest.ok())
+  manifest.number = ManifestNumber(name);
+  const auto read = rocksdb::ReadFileToString(env_.get(), database / name, &manifest.content);
+  if (read.IsPathNotFound() || read.IsCorruption()) return Refusal().ok() ? ManifestLost() : Refusal();
+  if (!read.ok())
     return Refusal().ok() ? Unavailable("the database's manifest cannot be read") : Refusal();
-  if (content.size() < seal->bytes) return lost;
-  content.resize(seal->bytes);
-  CLOISTER_ASSIGN_OR_RETURN(const DataKey key, provider_->KeyOf(seal->key_id));
-  return seal->Fits(key.key->view(), {number, seal->bytes, crypto::Sha256(content)}) ? absl::OkStatus()
-                                                                                     : lost;
+  return manifest;
+}
+
+Status EncryptedEnv::CheckManifest(const ManifestSeal& seal, Manifest manifest) const {
+  // A crash between a new CURRENT and its seal leaves the seal behind.
+  if (manifest.number > seal.number) return absl::OkStatus();
+  if (manifest.number < seal.number || manifest.content.size() < seal.bytes) return ManifestLost();
+  manifest.content.resize(seal.bytes);
+  CLOISTER_ASSIGN_OR_RETURN(const DataKey key, provider_->KeyOf(seal.key_id));
+  const ManifestState state{manifest.number, seal.bytes, crypto::Sha256(manifest.content)};
+  return seal.Fits(key.key->view(), state) ? absl::OkStatus() : ManifestLost();
+}
+
+StatusOr<ManifestSeal> EncryptedEnv::ReadSeal() const {
+  auto seal = provider_->sealer().Read();
+  return seal.status().code() == StatusCode::kNotFound ? ManifestLost() : seal;
+}
+
+Status EncryptedEnv::SealCopy(const std::filesystem::path& copy, const ManifestSeal& before,
+                              const std::filesystem::path& seal) const {
+  CLOISTER_ASSIGN_OR_RETURN(const Manifest manifest, ReadManifest(copy));
+  CLOISTER_RETURN_IF_ERROR(CheckManifest(before, manifest));
+  return ManifestSeal::Write(seal, provider_->current(),
+                             {manifest.number, manifest.content.size(), crypto::Sha256(manifest.content)});
 }
 
 StatusOr<std::unique_ptr<EncryptedEnv>> EncryptedEnv::Open(const EncryptedEnvOptions& options,
@@ -385,9 +410,16 @@ StatusOr<std::unique_ptr<EncryptedEnv>> EncryptedEnv::Open(const EncryptedEnvOpt
   const auto encrypted = rocksdb::NewEncryptedFS(base, provider);
   CLOISTER_CHECK(encrypted != nullptr);
   auto environment =
-      rocksdb::NewCompositeEnv(std::make_shared<StrictFileSystem>(base, encrypted, provider->sealer()));
+      rocksdb::NewCompositeEnv(std::make_shared<StrictFileSystem>(base, encrypted, options.database, provider->sealer()));
   std::unique_ptr<EncryptedEnv> env(new EncryptedEnv(provider, std::move(environment)));
-  if (exists && options.sealed) CLOISTER_RETURN_IF_ERROR(env->CheckManifest(options));
+  if (exists && options.sealed) {
+    const auto seal = ManifestSeal::Read(options.manifest_seal);
+    if (seal.status().code() == StatusCode::kNotFound || seal.status().code() == StatusCode::kDataLoss)
+      return ManifestLost();
+    if (!seal.ok()) return seal.status();
+    CLOISTER_ASSIGN_OR_RETURN(Manifest manifest, env->ReadManifest(options.database));
+    CLOISTER_RETURN_IF_ERROR(env->CheckManifest(*seal, std::move(manifest)));
+  }
   CLOISTER_RETURN_IF_ERROR(RemoveBadIdentity(options.database, *provider));
   CLOISTER_RETURN_IF_ERROR(RemoveTornLogs(options.database));
   // After the checks, so that a wrong keyring is not given a new key first.

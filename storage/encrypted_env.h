@@ -16,6 +16,7 @@
 #include <memory>
 
 #include "common/status.h"
+#include "storage/encrypted_manifest.h"
 #include "storage/key_source.h"
 
 namespace cloister::storage {
@@ -42,13 +43,25 @@ class EncryptedEnv {
   static StatusOr<std::unique_ptr<EncryptedEnv>> Open(const EncryptedEnvOptions& options, KeySource& keys);
   ~EncryptedEnv();
   rocksdb::Env* env() const;
+  // For a copy that RocksDB makes of the open database: the seal as it stands before the copy, and then, once the
+  // copy in the folder `copy` is whole, a seal for it at `seal`. The copy's manifest must continue what was sealed
+  // before, as at Open. Errors: kDataLoss, kResourceExhausted, kUnavailable.
+  StatusOr<ManifestSeal> ReadSeal() const;
+  Status SealCopy(const std::filesystem::path& copy, const ManifestSeal& before,
+                  const std::filesystem::path& seal) const;
   // Why the last file that was refused was refused; OK when none was. RocksDB passes on only that one was.
   Status Refusal() const;
 
  private:
   class Provider;
   static Status RemoveBadIdentity(const std::filesystem::path& database, Provider& provider);
-  Status CheckManifest(const EncryptedEnvOptions& options) const;
+  struct Manifest {
+    uint64_t number = 0;
+    std::string content;
+  };
+  // What CURRENT of the folder `database` names. Errors: kDataLoss, kUnavailable.
+  StatusOr<Manifest> ReadManifest(const std::filesystem::path& database) const;
+  Status CheckManifest(const ManifestSeal& seal, Manifest manifest) const;
   EncryptedEnv(std::shared_ptr<Provider> provider, std::unique_ptr<rocksdb::Env> env);
   const std::shared_ptr<Provider> provider_;
   const std::unique_ptr<rocksdb::Env> env_;

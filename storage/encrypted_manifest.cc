@@ -85,6 +85,15 @@ bool ManifestSeal::Fits(std::string_view volume_key, const ManifestState& state)
   return crypto::ConstantTimeEqual(mac, Mac(volume_key, Head(key_id, number, bytes), state.digest));
 }
 
+Status ManifestSeal::Write(const std::filesystem::path& path, const DataKey& key, const ManifestState& state) {
+  return WriteFileAtomic(path, Serialise(key, state), kFileMode);
+}
+
+StatusOr<ManifestSeal> ManifestSealer::Read() {
+  std::lock_guard lock(mutex_);
+  return ManifestSeal::Read(path_);
+}
+
 void ManifestSealer::Use(DataKey key) {
   std::lock_guard lock(mutex_);
   key_ = std::move(key);
@@ -103,7 +112,7 @@ void ManifestSealer::MadeCurrent() {
   std::lock_guard lock(mutex_);
   current_ = last_.number;
   fd_.Reset();
-  const Status written = WriteFileAtomic(path_, Serialise(key_, last_), kFileMode);
+  const Status written = ManifestSeal::Write(path_, key_, last_);
   if (written.ok()) fd_ = FileDescriptor(::open(path_.c_str(), O_WRONLY | O_CLOEXEC));
   if (!fd_.valid()) Log(LogLevel::kWarning, "storage.manifest_not_sealed");
 }

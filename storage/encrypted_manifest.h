@@ -38,6 +38,8 @@ struct ManifestSeal {
   static StatusOr<ManifestSeal> Read(const std::filesystem::path& path);
   // Whether `state`, the first `bytes` of manifest `number`, is what was sealed with `volume_key`.
   bool Fits(std::string_view volume_key, const ManifestState& state) const;
+  // Replaces the seal at `path`, durably. Errors: kResourceExhausted, kUnavailable.
+  static Status Write(const std::filesystem::path& path, const DataKey& key, const ManifestState& state);
 };
 
 // Keeps the seal up to date. Thread-safe. Like the file 'acknowledged' it is overwritten in place without
@@ -50,6 +52,8 @@ class ManifestSealer {
   void Synced(const ManifestState& state);
   // CURRENT now names, durably, the manifest that was synced last.
   void MadeCurrent();
+  // The seal as it stands, never one that is half overwritten. Errors: as ManifestSeal::Read.
+  StatusOr<ManifestSeal> Read();
 
  private:
   const std::filesystem::path path_;

@@ -6,6 +6,7 @@
 #include <rocksdb/options.h>
 #include <rocksdb/slice.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
@@ -177,8 +178,10 @@ class RocksDbStore::Impl {
   }
   const DatabaseId& database_id() const { return database_; }
   Status Flush();
+  StatusOr<uint64_t> Checkpoint(const std::filesystem::path& folder);
 
  private:
+  Status FillCheckpoint(const std::filesystem::path& folder, uint64_t sequence);
   struct Waiting {
     const WriteBatch* batch = nullptr;
     bool done = false;
@@ -387,6 +390,33 @@ Status RocksDbStore::Impl::Flush() {
   return FromRocksDb(db_->Flush(rocksdb::FlushOptions(), all));
 }
 
+// The sequence and the seal are taken first: what the copy then holds is at least that much.
+StatusOr<uint64_t> RocksDbStore::Impl::Checkpoint(const std::filesystem::path& folder) {
+  std::error_code error;
+  if (std::filesystem::exists(folder, error)) return AlreadyExists("the folder for the copy is there already");
+  const uint64_t sequence = CommitSequence();
+  const Status filled = FillCheckpoint(folder, sequence);
+  if (filled.ok()) return sequence;
+  std::filesystem::remove_all(folder, error);
+  return filled;
+}
+
+Status RocksDbStore::Impl::FillCheckpoint(const std::filesystem::path& folder, uint64_t sequence) {
+  CLOISTER_ASSIGN_OR_RETURN(const ManifestSeal seal, env_->ReadSeal());
+  CLOISTER_RETURN_IF_ERROR(Annotate(MakePrivateDirectory(folder), "folder for the copy"));
+  const std::filesystem::path copy = folder / "rocksdb";
+  rocksdb::Checkpoint* made = nullptr;
+  CLOISTER_RETURN_IF_ERROR(FromRocksDb(rocksdb::Checkpoint::Create(db_.get(), &made)));
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
+  CLOISTER_RETURN_IF_ERROR(FromRocksDb(checkpoint->CreateCheckpoint(copy.string())));
+  std::error_code error;
+  std::filesystem::permissions(copy, std::filesystem::perms::owner_all, error);
+  if (error) return ErrnoStatus(error.value(), "folder for the copy");
+  CLOISTER_RETURN_IF_ERROR(env_->SealCopy(copy, seal, folder / "manifest"));
+  // Last: without it the copy does not pass for a database that was acknowledged.
+  return AcknowledgedFile::Start(folder / "acknowledged", {database_, sequence}).status();
+}
+
 RocksDbStore::RocksDbStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 RocksDbStore::~RocksDbStore() = default;
 
@@ -422,5 +452,6 @@ std::unique_ptr<Snapshot> RocksDbStore::GetSnapshot() const { return impl_->GetS
 uint64_t RocksDbStore::CommitSequence() const { return impl_->CommitSequence(); }
 const DatabaseId& RocksDbStore::database_id() const { return impl_->database_id(); }
 Status RocksDbStore::Flush() { return impl_->Flush(); }
+StatusOr<uint64_t> RocksDbStore::Checkpoint(const std::filesystem::path& folder) { return impl_->Checkpoint(folder); }
 
 }  // namespace cloister::storage

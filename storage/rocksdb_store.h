@@ -47,6 +47,12 @@ class RocksDbStore final : public KvStore {
   const DatabaseId& database_id() const;
   // Moves what is in memory to table files. For maintenance and tests; a Write is durable without it.
   Status Flush();
+  // Makes `folder`, which must not be there, into a database that Open takes as it is: everything acknowledged
+  // before the call is in it, of what is written meanwhile a part that belongs together. Writes and reads go on.
+  // Tables are hard links, so `folder` must be on the same disk and costs little; they are never changed. Returns the
+  // commit sequence that Open will insist on. After an error `folder` is not there.
+  // Errors: kAlreadyExists, kDataLoss (the list of tables is damaged), kResourceExhausted, kUnavailable.
+  StatusOr<uint64_t> Checkpoint(const std::filesystem::path& folder);
 
  private:
   class Impl;

@@ -53,6 +53,25 @@ int WriteUntilKilled(const std::filesystem::path& directory, uint64_t first) {
   return 0;
 }
 
+// Writes rows 1, 2, ... and copies the open store after each few, until killed.
+int CopyUntilKilled(const std::filesystem::path& directory) {
+  FixedKeySource keys;
+  auto store = RocksDbStore::Open({.directory = directory / "db",
+                                   .column_families = {std::string(kNumberedRows)},
+                                   .keys = &keys,
+                                   .write_buffer_bytes = 64 * 1024});
+  if (!store.ok()) return Fail("open", store.status());
+  constexpr uint64_t kRowsBetween = 10;
+  for (uint64_t number = 1;; ++number) {
+    WriteBatch batch;
+    batch.Put(kNumberedRows, NumberedKey(0, number), NumberedValue(0, number));
+    if (const Status written = (*store)->Write(batch); !written.ok()) return Fail("write", written);
+    if (number % kRowsBetween != 0) continue;
+    const auto made = (*store)->Checkpoint(directory / std::to_string(number));
+    if (!made.ok()) return Fail("checkpoint", made.status());
+  }
+}
+
 // Fills the disk under a store: a clear refusal, reads go on, and nothing acknowledged is lost.
 int FillDisk(const std::filesystem::path& directory) {
   if (!MountSmallDisk(directory)) return kSkipped;
@@ -100,6 +119,7 @@ int main(int argc, char** argv) {
   if (mode == "write" && argc == 4) {
     return cloister::storage::WriteUntilKilled(argv[2], std::strtoull(argv[3], nullptr, 10));
   }
+  if (mode == "checkpoints") return cloister::storage::CopyUntilKilled(argv[2]);
   if (mode == "fill-disk") return cloister::storage::FillDisk(argv[2]);
-  return cloister::storage::Fail("usage: write DIRECTORY FIRST | fill-disk DIRECTORY");
+  return cloister::storage::Fail("usage: write DIRECTORY FIRST | checkpoints DIRECTORY | fill-disk DIRECTORY");
 }
