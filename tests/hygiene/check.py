@@ -19,13 +19,14 @@ MAY_INCLUDE = {
     "policy": {"common"},
     "storage": {"common", "crypto"},
     "keyring": {"common", "crypto", "storage"},
+    "backup": {"common", "crypto", "storage", "keyring"},
     "audit": {"common", "crypto"},
     # "keyring" for retrieval's tests alone, which run over the real one.
     "retrieval": {"common", "crypto", "policy", "storage", "keyring"},
     "inference": {"common", "crypto"},
     "ingest": {"common"},
-    "services": {"common", "crypto", "policy", "storage", "keyring", "audit", "retrieval", "inference", "ingest",
-                 "proto"},
+    "services": {"common", "crypto", "policy", "storage", "keyring", "backup", "audit", "retrieval", "inference",
+                 "ingest", "proto"},
 }
 # services/verify is the offline verifier: an auditor builds it from three folders alone.
 VERIFIER_MAY_INCLUDE = {"common", "crypto", "audit", "services"}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backup/restore.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <set>
+#include <utility>
+
+#include "common/file.h"
+
+namespace cloister::backup {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Left free on the disk, so that what was restored can also start.
+constexpr uint64_t kSpareBytes = 64 * 1024 * 1024;
+
+Status CheckRoom(const Manifest& manifest, const fs::path& data) {
+  uint64_t bytes = kSpareBytes;
+  for (const FileEntry& file : manifest.files) bytes += file.bytes;
+  std::error_code error;
+  const auto space = fs::space(data, error);
+  if (error || space.available >= bytes) return absl::OkStatus();
+  return ResourceExhausted("the disk has room for " + std::to_string(space.available >> 20) +
+                           " MiB and the backup needs " + std::to_string(bytes >> 20));
+}
+
+Status CopyFiles(const Repository& repository, const Manifest& manifest, const RestorePlan& plan,
+                 const fs::path& staging) {
+  std::set<fs::path> folders;
+  const auto folder_of = [&](const fs::path& target) {
+    if (!folders.insert(target.parent_path()).second) return absl::OkStatus();
+    return MakePrivateDirectory(target.parent_path());
+  };
+  for (const FileEntry& file : manifest.files) {
+    const std::string path = plan.place ? plan.place(file.path) : file.path;
+    if (path.empty()) continue;
+    CLOISTER_RETURN_IF_ERROR(CheckPath(path));
+    CLOISTER_RETURN_IF_ERROR(folder_of(staging / path));
+    CLOISTER_RETURN_IF_ERROR(Annotate(repository.CopyObject(file, staging / path), file.path));
+  }
+  for (const Setting& more : plan.more) {
+    CLOISTER_RETURN_IF_ERROR(CheckPath(more.path));
+    CLOISTER_RETURN_IF_ERROR(folder_of(staging / more.path));
+    CLOISTER_RETURN_IF_ERROR(WriteFileAtomic(staging / more.path, more.content, 0600));
+  }
+  for (const fs::path& folder : folders) CLOISTER_RETURN_IF_ERROR(SyncDirectory(folder));
+  return absl::OkStatus();
+}
+
+Status WriteSettings(const Manifest& manifest, const fs::path& data) {
+  for (const Setting& setting : manifest.settings) {
+    const fs::path path = data / setting.path;
+    std::error_code error;
+    if (fs::exists(path, error)) continue;  // What was set up here is meant.
+    CLOISTER_RETURN_IF_ERROR(MakePrivateDirectory(path.parent_path()));
+    CLOISTER_RETURN_IF_ERROR(WriteFileAtomic(path, setting.content, 0600));
+  }
+  return absl::OkStatus();
+}
+
+// The log first: an appliance that finds documents and no log would begin one.
+Status MoveIntoPlace(const fs::path& staging, const fs::path& data) {
+  const auto& services = BackedUpServices();
+  std::error_code error;
+  for (auto service = services.rbegin(); service != services.rend(); ++service) {
+    if (!fs::exists(staging / *service, error)) continue;
+    fs::remove(data / *service, error);  // An empty folder, or none.
+    fs::rename(staging / *service, data / *service, error);
+    if (error) return ErrnoStatus(error.value(), "moving what was restored into place");
+  }
+  return SyncDirectory(data);
+}
+
+}  // namespace
+
+StatusOr<CheckReport> CheckFiles(const Repository& repository, const Manifest& manifest,
+                                 const std::function<void(uint64_t)>& progress) {
+  CheckReport report;
+  std::set<std::string_view> read;  // One object may stand for several files.
+  for (const FileEntry& file : manifest.files) {
+    const Status checked = read.insert(file.sha256).second ? repository.CheckObject(file) : absl::OkStatus();
+    if (checked.code() == StatusCode::kNotFound || checked.code() == StatusCode::kDataLoss) {
+      read.erase(file.sha256);
+      ++report.problem_count;
+      if (report.problems.size() < kProblemsMax)
+        report.problems.push_back(file.path + ": " + MessageOf(checked));
+      continue;
+    }
+    CLOISTER_RETURN_IF_ERROR(checked);
+    ++report.files;
+    report.bytes += file.bytes;
+    if (progress) progress(report.bytes);
+  }
+  return report;
+}
+
+BackupAge CompareWithKeyring(const Manifest& manifest, uint64_t keyring_generation, uint32_t epoch) {
+  if (keyring_generation < manifest.keyring_generation) return BackupAge::kNewerThanKeyring;
+  return epoch > manifest.epoch ? BackupAge::kOlderThanErasure : BackupAge::kCurrent;
+}
+
+Status CheckAge(BackupAge age, bool accept) {
+  if (age == BackupAge::kCurrent || accept) return absl::OkStatus();
+  if (age == BackupAge::kNewerThanKeyring) {
+    return FailedPrecondition(
+        "the keyring is older than the backup, so keys of the backup are missing; take a newer copy of "
+        "the keyring or an older backup, or add --accept-older to restore what can be read");
+  }
+  return FailedPrecondition(
+      "the backup is older than the last destruction of keys (an erasure, a shredding or a rotation); "
+      "take a newer backup, or add --accept-older to restore what can still be read");
+}
+
+std::vector<std::string> Consequences(BackupAge age) {
+  switch (age) {
+    case BackupAge::kCurrent:
+      return {};
+    case BackupAge::kNewerThanKeyring:
+      return {
+          "What was brought in after the keyring was copied stays unreadable; its rows are counted as "
+          "unreadable."};
+    case BackupAge::kOlderThanErasure:
+      return {
+          "What was erased or shredded since the backup stays unreadable: its keys are destroyed. Its rows "
+          "come back and "
+          "are counted as unreadable.",
+          "The list of what must not be brought in again is as old as the backup: documents that were erased "
+          "since may "
+          "be brought in again by the next ingest. Erase them again, or remove them from their folders "
+          "first."};
+  }
+  return {};
+}
+
+Status CheckTarget(const fs::path& data) {
+  for (const std::string& service : BackedUpServices()) {
+    std::error_code error;
+    if (!fs::exists(data / service, error)) continue;
+    if (fs::is_directory(data / service, error) && fs::is_empty(data / service, error) && !error) continue;
+    return FailedPrecondition("the data directory holds data already (" + service +
+                              "/); a restore never overwrites: take a new folder");
+  }
+  return absl::OkStatus();
+}
+
+Status Restore(const Repository& repository, const Manifest& manifest, const RestorePlan& plan) {
+  CLOISTER_RETURN_IF_ERROR(CheckTarget(plan.data));
+  CLOISTER_RETURN_IF_ERROR(CheckRoom(manifest, plan.data));
+  const fs::path staging = plan.data / kStagingFolder;
+  std::error_code error;
+  fs::remove_all(staging, error);  // Of a restore that was interrupted.
+  if (error) return ErrnoStatus(error.value(), "removing what an interrupted restore left");
+  CLOISTER_RETURN_IF_ERROR(MakePrivateDirectory(staging));
+  Status done = CopyFiles(repository, manifest, plan, staging);
+  if (done.ok()) done = WriteSettings(manifest, plan.data);
+  if (!done.ok()) {
+    fs::remove_all(staging, error);
+    return done;
+  }
+  CLOISTER_RETURN_IF_ERROR(MoveIntoPlace(staging, plan.data));
+  fs::remove_all(staging, error);
+  return SyncDirectory(plan.data);
+}
+
+}  // namespace cloister::backup

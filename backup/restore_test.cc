@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backup/restore.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <map>
+
+#include "common/file.h"
+#include "crypto/hash.h"
+#include "crypto/random.h"
+#include "storage/temporary_directory.h"
+
+namespace cloister::backup {
+namespace {
+
+class RestoreTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto repository = Repository::OpenForWriting(temporary_.path() / "backups");
+    ASSERT_TRUE(repository.ok()) << repository.status();
+    for (const auto& [path, content] : files_) {
+      const auto source = temporary_.path() / "source";
+      std::ofstream(source, std::ios::binary) << content;
+      const auto stored = repository->PutFile(source);
+      ASSERT_TRUE(stored.ok()) << stored.status();
+      manifest_.files.push_back({path, stored->sha256, stored->bytes});
+    }
+    manifest_.settings = {{"cloister.toml", "of the backup"}, {"models/manifest", "models of the backup"}};
+    manifest_.keyring_generation = 10;
+    manifest_.epoch = 3;
+    repository_.emplace(*std::move(repository));
+    std::filesystem::create_directories(data_ / "keys");
+    std::ofstream(data_ / "keys" / "keyring") << "keys";
+    std::ofstream(data_ / "cloister.toml") << "set up here";
+  }
+  // Path -> content of everything in the data directory.
+  std::map<std::string, std::string> Tree() const {
+    std::map<std::string, std::string> out;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(data_)) {
+      out[entry.path().lexically_relative(data_)] =
+          entry.is_regular_file() ? *ReadFile(entry.path(), 10'000) : "/";
+    }
+    return out;
+  }
+  std::filesystem::path ObjectOf(const std::string& path) const {
+    return repository_->ObjectPath(crypto::Sha256(files_.at(path)));
+  }
+
+  const std::map<std::string, std::string> files_ = {{"audit/log/checkpoint", "note"},
+                                                     {"audit/sections/rocksdb/000001.sst", "table one"},
+                                                     {"retrieval/db/rocksdb/000001.sst", "table two"},
+                                                     {"gateway/store/acknowledged", "same"},
+                                                     {"ingest/jobs/acknowledged", "same"}};
+  storage::TemporaryDirectory temporary_;
+  const std::filesystem::path data_ = temporary_.path() / "d";
+  std::optional<Repository> repository_;
+  Manifest manifest_;
+};
+
+TEST_F(RestoreTest, PutsFilesWhereTheyBelongAndKeepsWhatWasSetUp) {
+  std::filesystem::create_directories(data_ / "restoring" / "audit");  // Of one that was interrupted.
+  std::filesystem::create_directories(data_ / "retrieval");            // Empty: as good as none.
+  const auto checked = CheckFiles(*repository_, manifest_, {});
+  ASSERT_TRUE(checked.ok());
+  EXPECT_EQ(checked->files, files_.size());
+  EXPECT_EQ(checked->problem_count, 0u);
+  const Status restored =
+      Restore(*repository_, manifest_,
+              {.data = data_,
+               .place =
+                   [](const std::string& path) {
+                     return path == "audit/log/checkpoint" ? "audit/former/1/checkpoint" : path;
+                   },
+               .more = {{"audit/generation", "two"}}});
+  ASSERT_TRUE(restored.ok()) << restored;
+  auto tree = Tree();
+  for (const auto& [path, content] : files_) {
+    EXPECT_EQ(tree[path == "audit/log/checkpoint" ? "audit/former/1/checkpoint" : path], content) << path;
+  }
+  EXPECT_EQ(tree["audit/generation"], "two");
+  EXPECT_EQ(tree["cloister.toml"], "set up here");
+  EXPECT_EQ(tree["models/manifest"], "models of the backup");
+  EXPECT_FALSE(tree.contains("restoring"));
+  EXPECT_FALSE(tree.contains("audit/log"));
+}
+
+TEST_F(RestoreTest, NeverOverwrites) {
+  for (const char* there : {"audit/x", "retrieval/db/rocksdb/CURRENT"}) {
+    std::filesystem::create_directories((data_ / there).parent_path());
+    std::ofstream(data_ / there) << "data";
+    const auto before = Tree();
+    EXPECT_EQ(Restore(*repository_, manifest_, {.data = data_}).code(), StatusCode::kFailedPrecondition)
+        << there;
+    EXPECT_EQ(Tree(), before);
+    std::filesystem::remove_all(data_ / std::filesystem::path(there).begin()->string());
+  }
+}
+
+TEST_F(RestoreTest, AFileThatIsDamagedIsNamedAndNothingIsLeft) {
+  const auto before = Tree();
+  std::filesystem::remove(ObjectOf("retrieval/db/rocksdb/000001.sst"));
+  std::ofstream(ObjectOf("gateway/store/acknowledged")) << "sAme";
+  const auto checked = CheckFiles(*repository_, manifest_, {});
+  ASSERT_TRUE(checked.ok());
+  EXPECT_EQ(checked->problem_count, 3u);  // One object stands for two files.
+  EXPECT_EQ(checked->files, 2u);
+  const auto says = [&](const std::string& problem) {
+    EXPECT_NE(std::find(checked->problems.begin(), checked->problems.end(), problem), checked->problems.end())
+        << problem;
+  };
+  says("retrieval/db/rocksdb/000001.sst: missing from the repository");
+  says("gateway/store/acknowledged: damaged in the repository");
+  says("ingest/jobs/acknowledged: damaged in the repository");
+  EXPECT_FALSE(Restore(*repository_, manifest_, {.data = data_}).ok());
+  EXPECT_EQ(Tree(), before);
+}
+
+TEST_F(RestoreTest, APlaceOutsideOfTheServicesIsRefused) {
+  const auto before = Tree();
+  const Status restored = Restore(
+      *repository_, manifest_, {.data = data_, .place = [](const std::string&) { return "keys/keyring"; }});
+  EXPECT_EQ(restored.code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(Tree(), before);
+}
+
+TEST_F(RestoreTest, ComparesWithTheKeyring) {
+  EXPECT_EQ(CompareWithKeyring(manifest_, 10, 3), BackupAge::kCurrent);
+  EXPECT_EQ(CompareWithKeyring(manifest_, 11, 3), BackupAge::kCurrent);
+  EXPECT_EQ(CompareWithKeyring(manifest_, 12, 4), BackupAge::kOlderThanErasure);
+  EXPECT_EQ(CompareWithKeyring(manifest_, 9, 3), BackupAge::kNewerThanKeyring);
+  EXPECT_TRUE(CheckAge(BackupAge::kCurrent, false).ok());
+  for (const BackupAge age : {BackupAge::kOlderThanErasure, BackupAge::kNewerThanKeyring}) {
+    EXPECT_EQ(CheckAge(age, false).code(), StatusCode::kFailedPrecondition);
+    EXPECT_TRUE(CheckAge(age, true).ok());
+    EXPECT_FALSE(Consequences(age).empty());
+  }
+}
+
+}  // namespace
+}  // namespace cloister::backup
