@@ -32,7 +32,7 @@ Status CheckSameOrigin(const std::filesystem::path& log_directory, const std::st
   const std::string found = note->substr(0, note->find('\n'));
   if (found == origin || !audit::CheckKeyName(found).ok()) return absl::OkStatus();
   return FailedPrecondition("the audit log here is '" + found + "', not '" + origin +
-                            "': set appliance.name and appliance.tenant back");
+                            "': set appliance.name and appliance.tenant back, or put the file 'generation' back after a restore");
 }
 
 }  // namespace
@@ -54,12 +54,16 @@ std::vector<MethodRule> AuditRules() {
       {prefix + "Forget", {"retrieval"}},
       {prefix + "FindReleases", {"gateway", "retrieval"}},
       {prefix + "GetLogStatus", {"gateway", "supervisor"}},
+      {"/cloister.v1.Maintenance/Checkpoint", {"gateway"}},
+      {"/cloister.v1.Maintenance/DropCheckpoint", {"gateway"}},
   };
 }
 
-AuditService::AuditService(AuditServiceOptions options, audit::NoteSigner signer, storage::KvStore& store,
-                           const DatabaseId& database, storage::KeySource& keys, const Clock& clock)
+AuditService::AuditService(AuditServiceOptions options, LogGeneration generation, audit::NoteSigner signer,
+                           storage::KvStore& store, const DatabaseId& database, storage::KeySource& keys,
+                           const Clock& clock)
     : options_(std::move(options)),
+      generation_(std::move(generation)),
       signer_(std::move(signer)),
       clock_(clock),
       keys_(keys),
@@ -77,13 +81,16 @@ StatusOr<std::unique_ptr<AuditService>> AuditService::Open(AuditServiceOptions o
                                                            storage::KeySource& keys, const Clock& clock) {
   CLOISTER_RETURN_IF_ERROR(CheckOriginPart("appliance.name", options.appliance));
   CLOISTER_RETURN_IF_ERROR(CheckOriginPart("appliance.tenant", options.tenant));
-  const std::string origin = options.appliance + "/" + options.tenant + "/" + std::to_string(kGeneration);
+  CLOISTER_RETURN_IF_ERROR(MakePrivateDirectory(options.log_directory));
+  CLOISTER_ASSIGN_OR_RETURN(LogGeneration generation,
+                            ReadGeneration(options.log_directory.parent_path() / kGenerationFile));
+  const std::string origin =
+      options.appliance + "/" + options.tenant + "/" + std::to_string(generation.number);
   CLOISTER_ASSIGN_OR_RETURN(const auto seed, keys.GetNamedKey(storage::KeyKind::kSigning, "log"));
   CLOISTER_ASSIGN_OR_RETURN(auto signer, audit::NoteSigner::New(origin, seed.key->view()));
-  CLOISTER_RETURN_IF_ERROR(MakePrivateDirectory(options.log_directory));
   CLOISTER_RETURN_IF_ERROR(CheckSameOrigin(options.log_directory, origin));
   std::unique_ptr<AuditService> service(
-      new AuditService(std::move(options), std::move(signer), store, database, keys, clock));
+      new AuditService(std::move(options), std::move(generation), std::move(signer), store, database, keys, clock));
   CLOISTER_RETURN_IF_ERROR(service->people_.Load());
   CLOISTER_RETURN_IF_ERROR(service->gone_documents_.Load());
   CLOISTER_RETURN_IF_ERROR(service->OpenLog());
@@ -108,6 +115,7 @@ Status AuditService::OpenLog() {
     CLOISTER_ASSIGN_OR_RETURN(const audit::Envelope last, audit::ParseEnvelope(entries.front()));
     last_time = last.time;
   }
+  if (state.size == 0 && generation_.number > kFirstGeneration) CLOISTER_RETURN_IF_ERROR(RecordRestored());
   const json started = {{"boot", BootId()}, {"torn_bytes", state.torn_bytes}};
   CLOISTER_RETURN_IF_ERROR(RecordOwn("service.started", started.dump(), "", "").status());
   // Times of one form compare as text.

@@ -13,8 +13,10 @@
 #include "audit/log_writer.h"
 #include "audit/note.h"
 #include "cloister/v1/audit.grpc.pb.h"
+#include "cloister/v1/maintenance.pb.h"
 #include "common/clock.h"
 #include "services/audit/clock_watch.h"
+#include "services/audit/generation.h"
 #include "services/audit/gone_documents.h"
 #include "services/audit/guarded_store.h"
 #include "services/audit/people.h"
@@ -28,13 +30,13 @@ namespace cloister::services {
 constexpr uint32_t kEntriesPerCallMax = 1000;
 constexpr size_t kReasonBytesMin = 8;
 constexpr size_t kReasonBytesMax = 1000;
-constexpr int kGeneration = 1;  // Restores that open a next one come with backups.
 constexpr int kForgottenPerCallMax = 100'000;
 // How long a caller waits for the next checkpoint before it is told to come again.
 constexpr std::chrono::seconds kCheckpointWait{3};
 
 struct AuditServiceOptions {
-  std::filesystem::path log_directory;  // Made with mode 0700 when absent.
+  // Made with mode 0700 when absent. Beside it: the file kGenerationFile and the folder kFormerLogsFolder.
+  std::filesystem::path log_directory;
   std::string appliance, tenant;        // The first two parts of the origin.
   // Called when the disk failed for good, after those who wait were answered. The process should end then.
   std::function<void()> on_failure;
@@ -49,7 +51,8 @@ std::vector<MethodRule> AuditRules();
 
 class AuditService final : public v1::Audit::Service {
  public:
-  // Opens the log, brings it up to date and records service.started, and clock.stepped when the clock stands
+  // Opens the log of the present generation, brings it up to date and records backup.restored when a restore opened
+  // it and it is empty, service.started, and clock.stepped when the clock stands
   // before the last entry; finishes what a crash left of a Forget, or says in its own log why it could not.
   // `store`, `keys` and `clock` must outlive the service. Errors: kInvalidArgument (names unfit for an
   // origin), kFailedPrecondition (the log has another origin; locked; a later format), those of
@@ -60,6 +63,11 @@ class AuditService final : public v1::Audit::Service {
   ~AuditService() override;
   // Records service.stopped, makes the last checkpoint and refuses further records.
   void Stop();
+
+  // For a backup: puts the log as of a checkpoint that covers what is durable now into `folder`/log, the logs of former
+  // generations and the file kGenerationFile beside it. Files that never change are hard links. Thread-safe; blocks.
+  // Errors: kDataLoss, kResourceExhausted, kUnavailable.
+  StatusOr<v1::LogCheckpoint> CopyLog(const std::filesystem::path& folder) const;
 
   grpc::Status Append(grpc::ServerContext*, const v1::AppendRequest*, v1::AppendResponse*) override;
   grpc::Status GetEntries(grpc::ServerContext*, const v1::GetEntriesRequest*,
@@ -75,9 +83,11 @@ class AuditService final : public v1::Audit::Service {
   grpc::Status GetLogStatus(grpc::ServerContext*, const v1::GetLogStatusRequest*, v1::LogStatus*) override;
 
  private:
-  AuditService(AuditServiceOptions options, audit::NoteSigner signer, storage::KvStore& store,
-               const DatabaseId& database, storage::KeySource& keys, const Clock& clock);
+  AuditService(AuditServiceOptions options, LogGeneration generation, audit::NoteSigner signer,
+               storage::KvStore& store, const DatabaseId& database, storage::KeySource& keys, const Clock& clock);
   Status OpenLog();
+  // The first record of a generation that a restore opened.
+  Status RecordRestored();
   // The next six are the RPCs without gRPC.
   StatusOr<uint64_t> Record(std::string_view identity, const v1::AppendRequest& request);
   Status Query(const v1::GetEntriesRequest& request, v1::GetEntriesResponse& response);
@@ -101,6 +111,7 @@ class AuditService final : public v1::Audit::Service {
   Status NoteClock();
 
   const AuditServiceOptions options_;
+  const LogGeneration generation_;
   const audit::NoteSigner signer_;
   const Clock& clock_;
   storage::KeySource& keys_;

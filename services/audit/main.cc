@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "services/audit/audit_service.h"
 #include "services/server/grpc_key_source.h"
+#include "services/server/maintenance.h"
 #include "services/server/service_main.h"
 #include "storage/rocksdb_store.h"
 
@@ -44,9 +45,15 @@ class AuditProcess final : public RunningService {
     CLOISTER_ASSIGN_OR_RETURN(process->service_, AuditService::Open(std::move(options), *process->store_,
                                                                     process->store_->database_id(),
                                                                     *process->keys_, process->clock_));
+    MaintenanceParts parts;
+    parts.directory = context.OwnDirectory();
+    parts.stores["sections"] = {process->store_->database_id(),
+                                [store = process->store_.get()](const auto& folder) { return store->Checkpoint(folder); }};
+    parts.log = [service = process->service_.get()](const auto& folder) { return service->CopyLog(folder); };
+    CLOISTER_ASSIGN_OR_RETURN(process->maintenance_, MaintenanceService::New(std::move(parts)));
     return process;
   }
-  std::vector<grpc::Service*> RpcServices() override { return {service_.get()}; }
+  std::vector<grpc::Service*> RpcServices() override { return {service_.get(), maintenance_.get()}; }
   std::vector<MethodRule> Rules() const override { return AuditRules(); }
   void Stop() override { service_->Stop(); }
 
@@ -56,6 +63,7 @@ class AuditProcess final : public RunningService {
   std::unique_ptr<storage::KeySource> keys_;
   std::unique_ptr<storage::RocksDbStore> store_;
   std::unique_ptr<AuditService> service_;
+  std::unique_ptr<MaintenanceService> maintenance_;
 };
 
 }  // namespace

@@ -190,8 +190,9 @@ grpc::Status IngestService::ListJobs(grpc::ServerContext*, const v1::ListJobsReq
 
 std::vector<MethodRule> IngestRules() {
   std::vector<MethodRule> rules;
-  for (const char* method : {"StartJob", "GetJob", "CancelJob", "ListJobs"}) {
-    rules.push_back({std::string("/cloister.v1.Ingest/") + method, {"gateway"}});
+  for (const char* method : {"Ingest/StartJob", "Ingest/GetJob", "Ingest/CancelJob", "Ingest/ListJobs",
+                             "Maintenance/Checkpoint", "Maintenance/DropCheckpoint"}) {
+    rules.push_back({std::string("/cloister.v1.") + method, {"gateway"}});
   }
   return rules;
 }

@@ -6,6 +6,7 @@
 #include "common/clock.h"
 #include "services/ingest/ingest_service.h"
 #include "services/server/grpc_key_source.h"
+#include "services/server/maintenance.h"
 #include "services/server/service_main.h"
 #include "storage/rocksdb_store.h"
 
@@ -39,9 +40,14 @@ class IngestProcess final : public RunningService {
                               JobStore::Open(*process->store_, process->store_->database_id(), *process->keys_));
     CLOISTER_ASSIGN_OR_RETURN(process->service_, IngestService::Open(OptionsFrom(context), *process->jobs_,
                                                                      process->peers_, process->clock_));
+    MaintenanceParts parts;
+    parts.directory = context.OwnDirectory();
+    parts.stores["jobs"] = {process->store_->database_id(),
+                            [store = process->store_.get()](const auto& folder) { return store->Checkpoint(folder); }};
+    CLOISTER_ASSIGN_OR_RETURN(process->maintenance_, MaintenanceService::New(std::move(parts)));
     return process;
   }
-  std::vector<grpc::Service*> RpcServices() override { return {service_.get()}; }
+  std::vector<grpc::Service*> RpcServices() override { return {service_.get(), maintenance_.get()}; }
   std::vector<MethodRule> Rules() const override { return IngestRules(); }
   void Stop() override { service_->Stop(); }
 
@@ -55,6 +61,7 @@ class IngestProcess final : public RunningService {
   std::unique_ptr<storage::RocksDbStore> store_;
   std::unique_ptr<JobStore> jobs_;
   std::unique_ptr<IngestService> service_;
+  std::unique_ptr<MaintenanceService> maintenance_;
 };
 
 }  // namespace

@@ -186,6 +186,7 @@ grpc::Status KeysService::GetKeyringStatus(grpc::ServerContext*, const v1::GetKe
                                            v1::KeyringStatus* response) {
   const keyring::KeyringStatus status = parts_.keyring.GetStatus();
   response->set_generation(status.generation);
+  response->set_appliance_id(std::string(parts_.keyring.appliance_id().bytes()));
   response->set_keys(parts_.keyring.size());
   response->set_format_version(kKeyringFormatVersion);
   response->set_root_kind(std::string(NameOf(status.anchor)));

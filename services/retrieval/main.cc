@@ -18,6 +18,7 @@
 #include "services/retrieval/upkeep.h"
 #include "services/server/audit_client.h"
 #include "services/server/grpc_key_source.h"
+#include "services/server/maintenance.h"
 #include "services/server/rpc_client.h"
 #include "services/server/rpc_status.h"
 #include "services/server/service_main.h"
@@ -71,6 +72,11 @@ class RetrievalProcess final : public RunningService {
     CLOISTER_ASSIGN_OR_RETURN(process->eraser_, retrieval::Eraser::Open(*process->corpus_, *process->erasure_audit_,
                                                                         process->clock_));
     process->erasure_ = std::make_unique<ErasureService>(*process->corpus_, *process->eraser_, process->audit_);
+    MaintenanceParts parts;  // Segments are left out: they are made from the documents.
+    parts.directory = context.OwnDirectory();
+    parts.stores["db"] = {process->store_->database_id(),
+                          [store = process->store_.get()](const auto& folder) { return store->Checkpoint(folder); }};
+    CLOISTER_ASSIGN_OR_RETURN(process->maintenance_, MaintenanceService::New(std::move(parts)));
     // What a crash left; what fails now is tried again by the upkeep.
     const Status delivered = DeliverOutbox(process->corpus_->rows(), process->audit_);
     if (!delivered.ok()) LogStatus(LogLevel::kWarning, "retrieval.outbox_waits", delivered);
@@ -82,7 +88,7 @@ class RetrievalProcess final : public RunningService {
     return StatusOr<std::unique_ptr<RunningService>>(std::move(process));
   }
   std::vector<grpc::Service*> RpcServices() override {
-    return {retrieval_.get(), documents_.get(), directory_.get(), erasure_.get()};
+    return {retrieval_.get(), documents_.get(), directory_.get(), erasure_.get(), maintenance_.get()};
   }
   std::vector<MethodRule> Rules() const override { return RetrievalRules(); }
 
@@ -112,6 +118,7 @@ class RetrievalProcess final : public RunningService {
   std::unique_ptr<ServiceErasureAudit> erasure_audit_;
   std::unique_ptr<retrieval::Eraser> eraser_;
   std::unique_ptr<ErasureService> erasure_;
+  std::unique_ptr<MaintenanceService> maintenance_;
   std::unique_ptr<Upkeep> upkeep_;
 };
 

@@ -80,6 +80,8 @@ std::vector<MethodRule> RetrievalRules() {
       {"/cloister.v1.Directory/ListUsers", gateway},
       {"/cloister.v1.Directory/PutCollection", gateway},
       {"/cloister.v1.Directory/ListCollections", {"gateway", "ingest"}},
+      {"/cloister.v1.Maintenance/Checkpoint", {"gateway"}},
+      {"/cloister.v1.Maintenance/DropCheckpoint", {"gateway"}},
   };
 }
 

@@ -37,6 +37,13 @@ const std::vector<AllowedCallers>& CallerTable() {
       {"audit", "Audit/Forget", {"retrieval"}},
       {"audit", "Audit/FindReleases", {"gateway", "retrieval"}},
       {"audit", "Audit/GetLogStatus", {"gateway", "supervisor"}},
+      // Backups are asked for through gateway, which copies its own database itself.
+      {"audit", "Maintenance/Checkpoint", {"gateway"}},
+      {"audit", "Maintenance/DropCheckpoint", {"gateway"}},
+      {"retrieval", "Maintenance/Checkpoint", {"gateway"}},
+      {"retrieval", "Maintenance/DropCheckpoint", {"gateway"}},
+      {"ingest", "Maintenance/Checkpoint", {"gateway"}},
+      {"ingest", "Maintenance/DropCheckpoint", {"gateway"}},
       // Questions come from gateway, documents from ingest.
       {"embedding", "Embedding/Embed", {"gateway", "ingest"}},
       {"embedding", "Embedding/GetEmbedder", {"gateway", "ingest", "retrieval"}},

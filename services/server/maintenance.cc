@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/server/maintenance.h"
+
+#include <system_error>
+#include <utility>
+
+#include "common/file.h"
+#include "services/server/rpc_status.h"
+
+namespace cloister::services {
+namespace {
+
+StatusOr<std::string> FolderName(std::string_view id) {
+  if (id.size() != kIdBytes) return InvalidArgument("the id of a backup has 16 bytes");
+  return HexEncode(id);
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<MaintenanceService>> MaintenanceService::New(MaintenanceParts parts) {
+  std::unique_ptr<MaintenanceService> service(new MaintenanceService(std::move(parts)));
+  CLOISTER_RETURN_IF_ERROR(service->RemoveAll());
+  return service;
+}
+
+Status MaintenanceService::RemoveAll() const {
+  std::error_code error;
+  std::filesystem::remove_all(Root(), error);
+  return error ? ErrnoStatus(error.value(), "removing copies made for an earlier backup") : absl::OkStatus();
+}
+
+// A copy keeps tables on the disk that the database has long left behind, so at most one is kept.
+StatusOr<v1::CheckpointResponse> MaintenanceService::Make(std::string_view id) {
+  CLOISTER_ASSIGN_OR_RETURN(const std::string name, FolderName(id));
+  std::lock_guard lock(mutex_);
+  CLOISTER_RETURN_IF_ERROR(RemoveAll());
+  const std::filesystem::path folder = Root() / name;
+  CLOISTER_RETURN_IF_ERROR(Annotate(MakePrivateDirectory(folder), "folder for the copies"));
+  auto made = Fill(folder);
+  if (!made.ok()) RemoveAll().IgnoreError();  // The next one removes it, too.
+  return made;
+}
+
+StatusOr<v1::CheckpointResponse> MaintenanceService::Fill(const std::filesystem::path& folder) const {
+  v1::CheckpointResponse response;
+  // The log first: what it refers to is then in the databases.
+  if (parts_.log) {
+    CLOISTER_ASSIGN_OR_RETURN(*response.mutable_log(), parts_.log(folder));
+  }
+  for (const auto& [name, store] : parts_.stores) {
+    CLOISTER_ASSIGN_OR_RETURN(const uint64_t sequence, store.copy(folder / name));
+    v1::StoreCheckpoint* made = response.add_stores();
+    made->set_name(name);
+    made->set_database_id(std::string(store.database.bytes()));
+    made->set_commit_sequence(sequence);
+  }
+  return response;
+}
+
+Status MaintenanceService::Drop(std::string_view id) {
+  CLOISTER_ASSIGN_OR_RETURN(const std::string name, FolderName(id));
+  std::lock_guard lock(mutex_);
+  std::error_code error;
+  std::filesystem::remove_all(Root() / name, error);
+  return error ? ErrnoStatus(error.value(), "removing the copies made for a backup") : absl::OkStatus();
+}
+
+grpc::Status MaintenanceService::Checkpoint(grpc::ServerContext*, const v1::CheckpointRequest* request,
+                                            v1::CheckpointResponse* response) {
+  auto made = Make(request->id());
+  if (!made.ok()) return ToGrpc(made.status());
+  *response = *std::move(made);
+  return grpc::Status::OK;
+}
+
+grpc::Status MaintenanceService::DropCheckpoint(grpc::ServerContext*,
+                                                const v1::DropCheckpointRequest* request,
+                                                v1::DropCheckpointResponse*) {
+  return ToGrpc(Drop(request->id()));
+}
+
+}  // namespace cloister::services

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Maintenance RPC service: copies of a service's databases, and of the log, in a folder that a backup
+// reads. Does not copy anything anywhere else, and knows neither RocksDB nor the log: its owner gives it the
+// functions. Thread-safe; one copy at a time; blocks on the disk.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "cloister/v1/maintenance.grpc.pb.h"
+#include "common/id.h"
+#include "common/status.h"
+
+namespace cloister::services {
+
+inline constexpr std::string_view kCheckpointsFolder = "checkpoints";
+
+struct MaintenanceParts {
+  std::filesystem::path directory;  // DATA/<service>; there already.
+  // Each makes the folder it is given. By the name of the database's folder in `directory`, and of the
+  // copy's.
+  using StoreCopier = std::function<StatusOr<uint64_t>(const std::filesystem::path& folder)>;
+  struct Store {
+    DatabaseId database;
+    StoreCopier copy;  // Returns the commit sequence.
+  };
+  std::map<std::string, Store> stores;
+  // What else the service keeps, into the copy's folder, which is there. May be empty.
+  std::function<StatusOr<v1::LogCheckpoint>(const std::filesystem::path& folder)> log;
+};
+
+class MaintenanceService final : public v1::Maintenance::Service {
+ public:
+  // Removes what an earlier run left over. Errors: kUnavailable.
+  static StatusOr<std::unique_ptr<MaintenanceService>> New(MaintenanceParts parts);
+
+  // The RPCs without gRPC, for gateway, which does not call itself. `id` has 16 bytes. After an error nothing
+  // is left. Errors: kInvalidArgument (id), those of the functions above.
+  StatusOr<v1::CheckpointResponse> Make(std::string_view id);
+  Status Drop(std::string_view id);
+
+  grpc::Status Checkpoint(grpc::ServerContext*, const v1::CheckpointRequest*,
+                          v1::CheckpointResponse*) override;
+  grpc::Status DropCheckpoint(grpc::ServerContext*, const v1::DropCheckpointRequest*,
+                              v1::DropCheckpointResponse*) override;
+
+ private:
+  explicit MaintenanceService(MaintenanceParts parts) : parts_(std::move(parts)) {}
+  std::filesystem::path Root() const { return parts_.directory / kCheckpointsFolder; }
+  Status RemoveAll() const;
+  StatusOr<v1::CheckpointResponse> Fill(const std::filesystem::path& folder) const;
+  const MaintenanceParts parts_;
+  std::mutex mutex_;
+};
+
+}  // namespace cloister::services
