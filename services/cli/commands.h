@@ -58,5 +58,6 @@ void AddCollectionCommands(CLI::App& app, CliContext& context);
 void AddKeyringCommands(CLI::App& app, CliContext& context);
 void AddEraseCommands(CLI::App& app, CliContext& context);
 void AddAuditCommands(CLI::App& app, CliContext& context);
+void AddBackupCommands(CLI::App& app, CliContext& context);
 
 }  // namespace cloister::services

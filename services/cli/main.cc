@@ -35,6 +35,7 @@ int main(int argc, char** argv) {
   AddKeyringCommands(app, context);
   AddEraseCommands(app, context);
   AddAuditCommands(app, context);
+  AddBackupCommands(app, context);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

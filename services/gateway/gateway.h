@@ -23,6 +23,8 @@ struct GatewayOptions {
   crypto::Argon2Cost password_cost;
 };
 
+class BackupDesk;
+
 // What every route may use. All outlive the gateway.
 struct GatewayParts {
   Peers& peers;
@@ -32,6 +34,7 @@ struct GatewayParts {
   Metrics& metrics;
   const Clock& clock;
   GatewayOptions options;
+  BackupDesk* backups = nullptr;  // Null: this gateway makes none.
 };
 
 // Thread-safe.
@@ -65,6 +68,7 @@ Status HandleAdminJobs(const RouteCall& call);     // admin_jobs.cc: /admin/v1/j
 Status HandleAdminKeys(const RouteCall& call);      // admin_keys.cc: /admin/v1/keyring...
 Status HandleAdminStatus(const RouteCall& call);   // admin_status.cc: /admin/v1/status
 Status HandleAdminErasures(const RouteCall& call);  // admin_erasures.cc: erasures, holds, suppressions, shred
+Status HandleAdminBackups(const RouteCall& call);   // admin_backups.cc: /admin/v1/backups...
 
 Status NoRoute();
 // kPermissionDenied unless the caller is an administrator or has one of `roles`.

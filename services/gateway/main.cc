@@ -6,6 +6,7 @@
 
 #include "common/file.h"
 #include "common/log.h"
+#include "services/gateway/backup_desk.h"
 #include "services/gateway/gateway.h"
 #include "services/gateway/http_server.h"
 #include "services/gateway/tls_identity.h"
@@ -44,6 +45,8 @@ class GatewayService final : public RunningService {
   std::unique_ptr<AssertionSigner> signer_;
   std::unique_ptr<Authenticator> authenticator_;
   std::unique_ptr<AskRunner> asks_;
+  std::unique_ptr<MaintenanceService> maintenance_;  // Not on the wire: gateway does not call itself.
+  std::unique_ptr<BackupDesk> backups_;
   Metrics metrics_;
   std::unique_ptr<Gateway> gateway_;
   std::unique_ptr<HttpServer> http_;
@@ -100,11 +103,18 @@ StatusOr<std::unique_ptr<RunningService>> GatewayService::Start(const ServiceCon
                                                data.st_uid));
   service->asks_ = std::make_unique<AskRunner>(*service->peers_, *service->signer_, service->clock_,
                                                static_cast<uint32_t>(config.Int("gateway.asks_concurrent_max")));
+  MaintenanceParts copies;
+  copies.directory = context.OwnDirectory();
+  copies.stores["store"] = {service->store_->database_id(),
+                            [store = service->store_.get()](const auto& folder) { return store->Checkpoint(folder); }};
+  CLOISTER_ASSIGN_OR_RETURN(service->maintenance_, MaintenanceService::New(std::move(copies)));
+  service->backups_ = std::make_unique<BackupDesk>(*service->peers_, *service->keys_, *service->maintenance_,
+                                                   service->clock_);
   GatewayOptions options;
   options.question_bytes_max = static_cast<size_t>(config.Int("gateway.question_bytes_max"));
   service->gateway_ = std::make_unique<Gateway>(GatewayParts{*service->peers_, *service->credentials_,
                                                              *service->authenticator_, *service->asks_,
-                                                             service->metrics_, service->clock_, options});
+                                                             service->metrics_, service->clock_, options, service->backups_.get()});
   CLOISTER_RETURN_IF_ERROR(service->StartHttp(context));
   return std::unique_ptr<RunningService>(std::move(service));
 }

@@ -30,7 +30,17 @@ Peers::Peers(const std::function<std::shared_ptr<grpc::Channel>(std::string_view
       directory_(v1::Directory::NewStub(channels_["retrieval"])),
       erasure_(v1::Erasure::NewStub(channels_["retrieval"])),
       generation_(v1::Generation::NewStub(channels_["generation"])),
-      ingest_(v1::Ingest::NewStub(channels_["ingest"])) {}
+      ingest_(v1::Ingest::NewStub(channels_["ingest"])) {
+  for (const char* name : {"audit", "retrieval", "ingest"}) {
+    maintenance_[name] = v1::Maintenance::NewStub(channels_[name]);
+  }
+}
+
+v1::Maintenance::StubInterface& Peers::maintenance(const std::string& identity) const {
+  const auto found = maintenance_.find(identity);
+  CLOISTER_CHECK(found != maintenance_.end());
+  return *found->second;
+}
 
 Peers::Call::Call(Peers& peers, std::chrono::milliseconds timeout) : peers_(peers) {
   SetDeadline(context_, timeout);

@@ -18,6 +18,7 @@
 #include "cloister/v1/generation.grpc.pb.h"
 #include "cloister/v1/ingest.grpc.pb.h"
 #include "cloister/v1/keys.grpc.pb.h"
+#include "cloister/v1/maintenance.grpc.pb.h"
 #include "cloister/v1/retrieval.grpc.pb.h"
 #include "common/status.h"
 #include "services/server/audit_client.h"
@@ -67,6 +68,8 @@ class Peers {
   v1::Erasure::StubInterface& erasure() { return *erasure_; }
   v1::Generation::StubInterface& generation() { return *generation_; }
   v1::Ingest::StubInterface& ingest() { return *ingest_; }
+  // Of "audit", "retrieval" or "ingest" (CHECKed).
+  v1::Maintenance::StubInterface& maintenance(const std::string& identity) const;
 
  private:
   std::map<std::string, std::shared_ptr<grpc::Channel>> channels_;
@@ -80,6 +83,7 @@ class Peers {
   std::unique_ptr<v1::Erasure::Stub> erasure_;
   std::unique_ptr<v1::Generation::Stub> generation_;
   std::unique_ptr<v1::Ingest::Stub> ingest_;
+  std::map<std::string, std::unique_ptr<v1::Maintenance::Stub>> maintenance_;
   std::mutex mutex_;
   std::set<grpc::ClientContext*> calls_;  // Guarded by mutex_.
   bool cancelled_ = false;                // Guarded by mutex_.
