@@ -360,6 +360,7 @@ StatusOr<EncryptedEnv::Manifest> EncryptedEnv::ReadManifest(const std::filesyste
   if (!name.ends_with('\n')) return ManifestLost();
   name.pop_back();
   manifest.number = ManifestNumber(name);
+  if (manifest.number == 0) return ManifestLost();  // Another file stands in CURRENT's place.
   const auto read = rocksdb::ReadFileToString(env_.get(), database / name, &manifest.content);
   if (read.IsPathNotFound() || read.IsCorruption()) return Refusal().ok() ? ManifestLost() : Refusal();
   if (!read.ok())
