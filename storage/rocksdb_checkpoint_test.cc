@@ -93,8 +93,11 @@ TEST_F(RocksDbCheckpointTest, LeavesTheSealOfTheDatabaseAlone) {
   ASSERT_TRUE(Put(**store, 0, 1).ok());
   ASSERT_TRUE((*store)->Checkpoint(temporary_.path() / "copy").ok());
   const auto before = ReadFile(directory_ / "manifest", 4096);
+  const auto written = std::filesystem::last_write_time(directory_ / "manifest");
   ASSERT_TRUE((*store)->Checkpoint(temporary_.path() / "copy2").ok());
   EXPECT_EQ(*ReadFile(directory_ / "manifest", 4096), *before);  // Nothing was flushed in between.
+  EXPECT_EQ(std::filesystem::last_write_time(directory_ / "manifest"), written)
+      << "the copy sealed the database";
   store->reset();
   auto again = Open(directory_);
   ASSERT_TRUE(again.ok()) << again.status();
