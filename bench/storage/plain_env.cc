@@ -14,6 +14,12 @@ EncryptedEnv::EncryptedEnv(std::shared_ptr<Provider> provider, std::unique_ptr<r
 EncryptedEnv::~EncryptedEnv() = default;
 rocksdb::Env* EncryptedEnv::env() const { return env_.get(); }
 Status EncryptedEnv::Refusal() const { return absl::OkStatus(); }
+// The peer seals nothing, and the benchmark copies no database.
+StatusOr<ManifestSeal> EncryptedEnv::ReadSeal() const { return ManifestSeal(); }
+Status EncryptedEnv::SealCopy(const std::filesystem::path&, const ManifestSeal&,
+                              const std::filesystem::path&) const {
+  return absl::OkStatus();
+}
 
 StatusOr<std::unique_ptr<EncryptedEnv>> EncryptedEnv::Open(const EncryptedEnvOptions&, KeySource&) {
   return std::unique_ptr<EncryptedEnv>(
