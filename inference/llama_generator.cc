@@ -37,14 +37,25 @@ class LlamaGenerator final : public LikelihoodScorer {
     std::vector<LikelihoodResult> results;
     results.reserve(contexts.size());
     const std::lock_guard lock(mutex_);
+    Status failed;
     for (const std::string& context : contexts) {
-      CLOISTER_ASSIGN_OR_RETURN(const LikelihoodResult result, ScoreOne(PrefixTokens(context), asked));
-      results.push_back(result);
+      const auto result = ScoreOne(PrefixTokens(context), asked);
+      failed = result.status();
+      if (!failed.ok()) break;
+      results.push_back(*result);
     }
+    Forget();
+    if (!failed.ok()) return failed;
     return results;
   }
 
  private:
+  // Overwrites what this call read, where it would otherwise stay until the next one: the cache and the tokens.
+  void Forget() {
+    llama_memory_clear(llama_get_memory(context_.get()), /*data=*/true);
+    batch_.Wipe();
+  }
+
   std::vector<llama_token> QuestionTokens(std::string_view question) const {
     // The blank belongs to the first word in this family of vocabularies.
     std::vector<llama_token> tokens = Tokenize(*model_, " " + std::string(question), /*add_special=*/false);

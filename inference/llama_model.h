@@ -5,6 +5,7 @@
 
 #include <llama.h>
 
+#include <algorithm>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,11 @@ class LlamaBatch {
   LlamaBatch(const LlamaBatch&) = delete;
   LlamaBatch& operator=(const LlamaBatch&) = delete;
   void Clear() { batch_.n_tokens = 0; }
+  // As Clear(), and overwrites the tokens.
+  void Wipe() {
+    Clear();
+    std::fill(batch_.token, batch_.token + tokens_max_, 0);
+  }
   // Returns the index of the token in the batch. CHECKs that it fits.
   int32_t Add(llama_token token, llama_pos position, llama_seq_id sequence, bool output);
   int32_t size() const { return batch_.n_tokens; }

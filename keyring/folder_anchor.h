@@ -28,13 +28,15 @@ class FolderAnchor final : public EpochAnchor {
     if (std::filesystem::exists(PathOf(name))) return AlreadyExists("the name is taken");
     const std::string secret = crypto::RandomBytes(kEpochKeyBytes);
     CLOISTER_RETURN_IF_ERROR(WriteFileAtomic(PathOf(name), pin_ + "\n" + secret, 0600));
-    return NewEpoch{KeyOf(secret, context), {std::string(name), ""}};
+    return NewEpoch{KeyOf(secret, context), {std::string(name), crypto::HmacSha256(secret, context)}};
   }
   StatusOr<crypto::Secret> Open(const EpochLocation& location, std::string_view context) override {
     CLOISTER_RETURN_IF_ERROR(CheckThere());
     CLOISTER_ASSIGN_OR_RETURN(const std::string file, ReadFile(PathOf(location.name), 4096));
     if (!file.starts_with(pin_ + "\n")) return Unauthenticated("wrong PIN");
-    return KeyOf(std::string_view(file).substr(pin_.size() + 1), context);
+    const std::string_view secret = std::string_view(file).substr(pin_.size() + 1);
+    if (crypto::HmacSha256(secret, context) != location.blob) return DataLoss("another epoch's, or altered");
+    return KeyOf(secret, context);
   }
   Status Destroy(std::string_view name) override {
     CLOISTER_RETURN_IF_ERROR(CheckThere());

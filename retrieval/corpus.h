@@ -63,8 +63,9 @@ class Corpus {
   };
   StatusOr<Shredded> Shred();
 
-  // Erasing (see erasure.h). The first takes documents out of the index in memory, so that no search that begins
-  // afterwards finds them, and out of the store's memory; the second overwrites what is left of them there.
+  // Erasing (see eraser.h). The first takes documents out of the index in memory, so that no search that begins
+  // afterwards finds them, and out of the store's memory, and waits for releases that had begun; the second overwrites
+  // what is left of them there.
   void RemoveErased(const std::vector<DocumentId>& documents);
   void WipeErased();
   // Where any of these still is: in the index, or in a segment that a manifest names.
@@ -74,6 +75,9 @@ class Corpus {
   Remains FindRemains(const std::vector<DocumentId>& documents) const;
   // Segments that hold any of these.
   uint32_t SegmentsWith(const std::vector<DocumentId>& documents) const;
+
+  // Held for as long as a release takes, until it is recorded.
+  std::shared_lock<std::shared_mutex> Releasing() { return std::shared_lock(releasing_); }
 
   // Takes a document whose rows turned out damaged out of the index and counts it.
   void Withdraw(const DocumentId& document);
@@ -128,6 +132,7 @@ class Corpus {
   std::unique_ptr<DocumentStore> documents_;
   std::unique_ptr<Analyzer> analyzer_;
   std::mutex shred_mutex_;  // Taken before publish_mutex_.
+  std::shared_mutex releasing_;
 
   mutable std::shared_mutex index_mutex_;
   Index index_;

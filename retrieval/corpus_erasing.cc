@@ -9,12 +9,16 @@ namespace cloister::retrieval {
 
 void Corpus::RemoveErased(const std::vector<DocumentId>& documents) {
   for (const DocumentId& document : documents) documents_->Erased(document);
-  std::unique_lock lock(index_mutex_);
-  for (const DocumentId& document : documents) {
-    index_.Remove(document);
-    fresh_.erase(document);
-    conditional_.erase(document);
+  {
+    std::unique_lock lock(index_mutex_);
+    for (const DocumentId& document : documents) {
+      index_.Remove(document);
+      fresh_.erase(document);
+      conditional_.erase(document);
+    }
   }
+  // A release that saw them before is recorded before this returns; one that begins now does not see them.
+  const std::unique_lock barrier(releasing_);
 }
 
 void Corpus::WipeErased() {

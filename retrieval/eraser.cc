@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::string_view kActor = "retrieval";
 constexpr int kShredAttempts = 3;
-constexpr size_t kKeysVerifiedMax = 1'024;  // More are checked by this many and by the epoch.
 
 std::string Plural(uint64_t count, std::string_view noun) {
   return std::to_string(count) + " " + std::string(noun) + (count == 1 ? "" : "s");
@@ -207,10 +206,8 @@ StatusOr<ErasureRecord> Eraser::Erase(const ErasureTarget& target, std::string_v
   record.kept = plan.kept.size();
   record.chunks = plan.chunks;
   if (target.kind == TargetKind::kSubject && plan.erased.empty() && plan.kept.empty()) {
-    CLOISTER_ASSIGN_OR_RETURN(const ErasureAudit::Forgotten forgotten, audit_.Forget({}, target.subject));
-    if (forgotten.people == 0) return NotFound("neither a document nor the log knows this subject");
-    record.people = forgotten.people;
-    record.sections = forgotten.sections;
+    CLOISTER_RETURN_IF_ERROR(ForgetInLog(record, {}));
+    if (record.people == 0) return NotFound("neither a document nor the log knows this subject");
   }
   CLOISTER_RETURN_IF_ERROR(Begin(record, plan, reason));
   CLOISTER_RETURN_IF_ERROR(Finish(record));
@@ -220,12 +217,11 @@ StatusOr<ErasureRecord> Eraser::Erase(const ErasureTarget& target, std::string_v
 Status Eraser::Begin(ErasureRecord& record, const ErasurePlan& plan, std::string_view reason) {
   record.requested_at_ns = clock_.Now().time_since_epoch().count();
   CLOISTER_ASSIGN_OR_RETURN(record.audit_requested, audit_.RecordRequested(record, reason));
-  // A subject's name is never written down here: whatever sealed it would outlive the erasure.
+  // A subject's name is never written down here: whatever sealed it would outlive the erasure. So its part of the log
+  // goes before anything that a restart must know, and again when no release can name it any more.
   if (!record.subject.empty()) {
-    CLOISTER_ASSIGN_OR_RETURN(const ErasureAudit::Forgotten forgotten, audit_.Forget({}, record.subject));
-    record.people += forgotten.people;
-    record.sections += forgotten.sections;
-    record.subject.clear();
+    CLOISTER_RETURN_IF_ERROR(audit_.DeliverEvents());
+    CLOISTER_RETURN_IF_ERROR(ForgetInLog(record, {}));
   }
   storage::WriteBatch batch;
   // A collection that comes back is somebody's decision; a document that does is the next sync's.
@@ -256,6 +252,7 @@ Status Eraser::DeleteRows(ErasureRecord& record) {
       keys.insert(keys.end(), erased.keys.begin(), erased.keys.end());
     }
     record.keys += keys.size();
+    record.key_ids.insert(record.key_ids.end(), keys.begin(), keys.end());
     CLOISTER_RETURN_IF_ERROR(corpus_.retired_keys().Retire(batch, keys));
     CLOISTER_RETURN_IF_ERROR(StoreLocked(record, std::move(batch)));
     corpus_.retired_keys().Committed(keys);
@@ -264,10 +261,15 @@ Status Eraser::DeleteRows(ErasureRecord& record) {
   return Store(record, {});
 }
 
-Status Eraser::Forget(ErasureRecord& record) {
-  CLOISTER_ASSIGN_OR_RETURN(const ErasureAudit::Forgotten forgotten, audit_.Forget(record.documents, ""));
+Status Eraser::ForgetInLog(ErasureRecord& record, const std::vector<DocumentId>& documents) {
+  CLOISTER_ASSIGN_OR_RETURN(const ErasureAudit::Forgotten forgotten, audit_.Forget(documents, record.subject));
   record.people += forgotten.people;
   record.sections += forgotten.sections;
+  return absl::OkStatus();
+}
+
+Status Eraser::Forget(ErasureRecord& record) {
+  CLOISTER_RETURN_IF_ERROR(ForgetInLog(record, record.documents));
   record.step = ErasureStep::kForgotten;
   return Store(record, {});
 }
@@ -282,13 +284,6 @@ Status Eraser::Shred(ErasureRecord& record) {
   }
   CLOISTER_RETURN_IF_ERROR(attempt.status());
   const Corpus::Shredded& shredded = *attempt;
-  size_t asked = 0;
-  for (const KeyId& key : shredded.keys) {
-    if (asked++ == kKeysVerifiedMax) break;
-    const Status gone = corpus_.rows().keys().GetKey(key).status();
-    if (gone.code() == StatusCode::kNotFound) continue;
-    return gone.ok() ? Internal("a destroyed key is still handed out; the erasure is not complete") : gone;
-  }
   record.segments += shredded.segments;
   record.epoch = shredded.destruction.epoch;
   record.keyring_generation = shredded.destruction.generation;
@@ -310,6 +305,11 @@ Status Eraser::Verify(ErasureRecord& record) const {
   if (rows != 0 || remains.indexed != 0 || remains.segments != 0) {
     return Internal("something of the erased documents is still there; the erasure is not complete");
   }
+  for (const KeyId& key : record.key_ids) {
+    const Status gone = corpus_.rows().keys().GetKey(key).status();
+    if (gone.code() == StatusCode::kNotFound) continue;
+    return gone.ok() ? Internal("a destroyed key is still handed out; the erasure is not complete") : gone;
+  }
   const std::string epoch = std::to_string(record.epoch);
   record.classes = {
       {"sealed records (text, originals, chunks, sentence vectors)", "deleted, and their keys destroyed",
@@ -319,13 +319,15 @@ Status Eraser::Verify(ErasureRecord& record) const {
       {"index segments on disk", "rewritten without them, and the keys of the former ones destroyed",
        "no segment that the manifest names holds them", record.segments},
       {"data keys", "left out of the keyring of epoch " + epoch + ", and the former epoch key destroyed",
-       "the keys service no longer has them", record.keys},
+       "the keys service was asked for each and has none", record.keys},
       {"backups and old database files", "unreadable: their keys are the destroyed ones",
        "by the data keys above; files elsewhere were not visited", 0},
       {"audit sections about them", "closed by destroying their keys; every proof stays valid",
        "the audit service reports them closed", record.sections},
-      {"answer and KV caches", "none is kept after a request", "by design", 0},
-      {"temporary files and the upload spool", "none holds document text unsealed", "by design", 0},
+      {"answer and KV caches", "none is kept for later: the generator's cache is overwritten after each request",
+       "not looked for by this erasure", 0},
+      {"temporary files", "none holds document text outside the sandboxed parser's memory",
+       "not looked for by this erasure", 0},
   };
   record.outside = Outside(record);
   return absl::OkStatus();
@@ -342,7 +344,9 @@ Status Eraser::Complete(ErasureRecord& record) {
   CLOISTER_RETURN_IF_ERROR(Verify(record));
   record.completed_at_ns = clock_.Now().time_since_epoch().count();
   CLOISTER_ASSIGN_OR_RETURN(record.audit_completed, audit_.RecordCompleted(record));
+  record.subject.clear();
   record.collection.clear();
+  record.key_ids.clear();
   record.step = ErasureStep::kCompleted;
   return Store(record, {});
 }

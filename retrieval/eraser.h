@@ -106,6 +106,7 @@ class Eraser {
   // Each takes a record to its next step.
   Status Begin(ErasureRecord& record, const ErasurePlan& plan, std::string_view reason);
   Status DeleteRows(ErasureRecord& record);
+  Status ForgetInLog(ErasureRecord& record, const std::vector<DocumentId>& documents);
   Status Forget(ErasureRecord& record);
   Status Shred(ErasureRecord& record);
   Status Complete(ErasureRecord& record);

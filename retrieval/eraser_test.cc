@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <set>
+#include <thread>
 
 #include "retrieval/test_support.h"
 #include "storage/sealed_record.h"
@@ -28,11 +30,13 @@ class FakeErasureAudit final : public ErasureAudit {
   }
   Status DeliverEvents() override {
     if (!failure.ok()) return failure;
+    steps.push_back("deliver");
     return rows()->DeliverEvents([](const Event&) { return absl::OkStatus(); });
   }
   StatusOr<Forgotten> Forget(const std::vector<DocumentId>& documents, const std::string& subject) override {
     if (!failure.ok()) return failure;
     forgotten.insert(documents.begin(), documents.end());
+    steps.push_back("forget " + subject + " and " + std::to_string(documents.size()));
     return Forgotten{subject == "patient-7" || subject == "log-only" ? 1u : 0u, documents.size()};
   }
   StatusOr<Releases> CountReleases(const std::vector<DocumentId>& documents) override {
@@ -41,11 +45,12 @@ class FakeErasureAudit final : public ErasureAudit {
   StatusOr<uint64_t> Note(const std::string& what, const ErasureRecord& record) {
     if (!failure.ok()) return failure;
     names.push_back(what);
+    steps.push_back(what);
     records.push_back(record);
     return names.size();
   }
   std::function<Rows*()> rows;
-  std::vector<std::string> names, recipients;
+  std::vector<std::string> names, recipients, steps;
   std::vector<ErasureRecord> records;
   std::set<DocumentId> forgotten;
   Status failure;
@@ -227,6 +232,44 @@ TEST_F(EraserTest, ASubjectGoesWithItsDocumentsAndSharedOnesNeedADecision) {
   ASSERT_TRUE(all.ok()) << all.status();
   EXPECT_EQ(all->documents.size(), 1u);
   EXPECT_EQ(Hits("morphine"), 1u);
+}
+
+// An event or a release that names the subject would make the log know it again.
+TEST_F(EraserTest, ASubjectIsForgottenBeforeAnythingIsWrittenAndAgainWhenNothingCanNameIt) {
+  PutAbout("own.md", "morphine", {"patient-7"});
+  ASSERT_GT(test_.corpus->rows().PendingEvents(), 0u);
+  std::vector<size_t> pending;
+  eraser_->OnStep([&](ErasureStep) { pending.push_back(test_.corpus->rows().PendingEvents()); });
+  ASSERT_TRUE(Erase(Subject("patient-7")).ok());
+  EXPECT_EQ(audit_.steps, (std::vector<std::string>{"requested", "deliver", "forget patient-7 and 0",
+                                                    "forget patient-7 and 1", "deliver", "completed"}));
+  EXPECT_EQ(pending, std::vector<size_t>(5, 0));
+}
+
+// What was released before is recorded before the erasure goes on; what comes after gives nothing.
+TEST_F(EraserTest, AReleaseUnderWayIsRecordedBeforeTheErasureGoesOn) {
+  PutAbout("a.md", "morphine");
+  const SearchResult search = test_.Search("a.weber", "morphine");
+  ASSERT_EQ(search.hits.size(), 1u);
+  std::atomic<bool> recorded = false, went_on_early = false;
+  eraser_->OnStep([&](ErasureStep) {
+    if (!recorded) went_on_early = true;
+  });
+  std::thread erasing;
+  test_.recorder.before = [&] {
+    erasing = std::thread([&] { EXPECT_TRUE(Erase(Document("a.md")).ok()); });
+    while (test_.corpus->documents().Count() > 0) std::this_thread::yield();
+    // Long enough to see an erasure that does not wait; one that does is not hurried.
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    recorded = true;
+  };
+  const auto released = test_.Release("a.weber", search);
+  erasing.join();
+  ASSERT_TRUE(released.ok()) << released.status();
+  EXPECT_EQ(released->passages.size(), 1u);
+  EXPECT_FALSE(went_on_early);
+  test_.recorder.before = nullptr;
+  EXPECT_EQ(test_.Release("a.weber", search)->passages.size(), 0u);
 }
 
 TEST_F(EraserTest, ASubjectThatOnlyTheLogKnowsCanBeForgotten) {

@@ -41,6 +41,17 @@ void ForEachString(Record& record, const Visit& visit) {
   visit(record.escrow);
 }
 
+template <class IdType>
+StatusOr<std::vector<IdType>> ReadIds(ByteReader& in) {
+  const uint32_t count = in.Count(kIdBytes);
+  std::vector<IdType> ids;
+  for (uint32_t i = 0; i < count; ++i) {
+    CLOISTER_ASSIGN_OR_RETURN(const IdType id, IdType::FromBytes(in.Raw(kIdBytes)));
+    ids.push_back(id);
+  }
+  return ids;
+}
+
 }  // namespace
 
 std::string_view NameOf(ErasureStep step) {
@@ -73,6 +84,8 @@ std::string Serialise(const ErasureRecord& record) {
   out.U8(record.for_good ? 1 : 0);
   out.U32(static_cast<uint32_t>(record.documents.size()));
   for (const DocumentId& document : record.documents) out.Raw(document.bytes());
+  out.U32(static_cast<uint32_t>(record.key_ids.size()));
+  for (const KeyId& key : record.key_ids) out.Raw(key.bytes());
   out.U32(static_cast<uint32_t>(record.classes.size()));
   for (const ErasedClass& erased : record.classes) {
     out.String(erased.name);
@@ -101,11 +114,8 @@ StatusOr<ErasureRecord> ParseErasureRecord(std::string_view bytes) {
   record.segments = in.U32();
   record.epoch = in.U32();
   record.for_good = in.U8() != 0;
-  const uint32_t documents = in.Count(kIdBytes);
-  for (uint32_t i = 0; i < documents; ++i) {
-    CLOISTER_ASSIGN_OR_RETURN(const DocumentId document, DocumentId::FromBytes(in.Raw(kIdBytes)));
-    record.documents.push_back(document);
-  }
+  CLOISTER_ASSIGN_OR_RETURN(record.documents, ReadIds<DocumentId>(in));
+  CLOISTER_ASSIGN_OR_RETURN(record.key_ids, ReadIds<KeyId>(in));
   record.classes.resize(in.Count(3 * 4 + 8));
   for (ErasedClass& erased : record.classes) {
     erased.name = in.String();

@@ -44,6 +44,7 @@ struct ErasureRecord {
   std::string basis;
   std::string requested_by;
   std::vector<DocumentId> documents;
+  std::vector<KeyId> key_ids;  // That sealed them; looked for at the end, and empty once completed.
   uint64_t kept = 0;  // Shared documents that were left, for a subject.
   int64_t requested_at_ns = 0, unsearchable_at_ns = 0, completed_at_ns = 0;  // Unix time.
   uint64_t rows = 0, chunks = 0, keys = 0, sections = 0, people = 0;

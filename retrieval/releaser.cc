@@ -140,6 +140,7 @@ StatusOr<ReleaseResult> Releaser::Release(const ReleaseRequest& request) {
   if (clock_.Now().time_since_epoch().count() >= request.principal.not_after_ns) {
     return Unauthenticated("the assertion has ended");
   }
+  const auto releasing = corpus_.Releasing();
   Work work;
   work.context = contexts_.Find(request.search, request.principal.tenant, request.principal.user);
   // The sequence is read first, so that the snapshot is at least as new as the record says.

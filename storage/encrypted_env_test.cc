@@ -7,7 +7,7 @@
 
 #include "common/file.h"
 #include "storage/file_cipher.h"
-#include "storage/fixed_key_source.h"
+#include "storage/memory_key_source.h"
 #include "storage/rocksdb_store.h"
 #include "storage/temporary_directory.h"
 
@@ -51,7 +51,7 @@ class EncryptedEnvTest : public testing::Test {
     std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
   }
 
-  FixedKeySource keys_;
+  MemoryKeySource keys_{"seed"};
   TemporaryDirectory temporary_;
   const std::filesystem::path directory_ = temporary_.path() / "db";
   const std::filesystem::path database_ = directory_ / "rocksdb";
@@ -75,7 +75,7 @@ TEST_F(EncryptedEnvTest, EveryFileHasAPrefixAndASaltOfItsOwn) {
 TEST_F(EncryptedEnvTest, AnotherKeyringIsToldApartFromDamage) {
   Fill();
   const auto before = Files();
-  FixedKeySource other("other seed");
+  MemoryKeySource other("other seed");
   const Status status = OpenStore(other).status();
   EXPECT_EQ(status.code(), StatusCode::kDataLoss);
   EXPECT_NE(MessageOf(status).find("not in this service's keyring"), std::string::npos) << status;
@@ -113,16 +113,16 @@ TEST_F(EncryptedEnvTest, AWrongKeyIsRefusedByTheCommitment) {
 
 TEST_F(EncryptedEnvTest, AnUnreachableKeySourceIsNotDataLoss) {
   Fill();
-  keys_.Fail(Unavailable("no answer"));
+  keys_.failure = Unavailable("no answer");
   EXPECT_EQ(OpenStore().status().code(), StatusCode::kUnavailable);
-  keys_.Fail(absl::OkStatus());
+  keys_.failure = absl::OkStatus();
   ExpectFilled();
 }
 
 TEST_F(EncryptedEnvTest, OlderFilesOpenUnderOlderKeysUntilTheseAreGone) {
   Fill();
   const KeyId first = keys_.GetNamedKey(KeyKind::kStore, kVolumeKeyName)->id;
-  keys_.Rotate("2");
+  keys_.RotateNames();
   {
     auto store = OpenStore();
     ASSERT_TRUE(store.ok()) << store.status();
@@ -136,7 +136,7 @@ TEST_F(EncryptedEnvTest, OlderFilesOpenUnderOlderKeysUntilTheseAreGone) {
     if (!bytes.empty()) used.insert(*FilePrefixKeyId(bytes.substr(0, kFilePrefixBytes)));
   }
   EXPECT_EQ(used, (std::set<KeyId>{first, second}));
-  keys_.Destroy(first);
+  keys_.Lose(first);
   const Status status = OpenStore().status();
   EXPECT_EQ(status.code(), StatusCode::kDataLoss);
   EXPECT_NE(MessageOf(status).find("not in this service's keyring"), std::string::npos) << status;

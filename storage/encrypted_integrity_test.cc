@@ -16,7 +16,7 @@
 
 #include "common/file.h"
 #include "storage/file_cipher.h"
-#include "storage/fixed_key_source.h"
+#include "storage/memory_key_source.h"
 #include "storage/rocksdb_store.h"
 #include "storage/temporary_directory.h"
 
@@ -148,7 +148,7 @@ class EncryptedIntegrityTest : public testing::Test {
     return out;
   }
 
-  FixedKeySource keys_;
+  MemoryKeySource keys_{"seed"};
   TemporaryDirectory temporary_;
   const std::filesystem::path directory_ = temporary_.path() / "db";
   Rows rows_;

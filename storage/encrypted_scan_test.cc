@@ -15,7 +15,7 @@
 #include <string>
 
 #include "common/file.h"
-#include "storage/fixed_key_source.h"
+#include "storage/memory_key_source.h"
 #include "storage/rocksdb_store.h"
 #include "storage/temporary_directory.h"
 
@@ -47,7 +47,7 @@ Status Put(RocksDbStore& store, const std::string& key, const std::string& value
 
 // Fills tables and a log, and ends by SIGKILL with the database open.
 void WriteAndDie(const std::filesystem::path& directory) {
-  FixedKeySource keys;
+  MemoryKeySource keys{"seed"};
   auto store = Open(directory, keys);
   CLOISTER_CHECK(store.ok());
   for (int generation = 0; generation < 6; ++generation) {  // As many tables as make RocksDB merge them.
@@ -95,7 +95,7 @@ TEST(EncryptedScanTest, NothingWrittenIsReadableInAnyFile) {
   size_t bytes = 0;
   EXPECT_EQ(Scan(directory, &files, &bytes), expected) << "after the kill";
   {
-    FixedKeySource keys;
+    MemoryKeySource keys{"seed"};
     auto store = Open(directory, keys);
     ASSERT_TRUE(store.ok()) << store.status();
     EXPECT_EQ(*(*store)->Get("quondrethel-family", "log-key-skolejan"), "log-value-warbxith");

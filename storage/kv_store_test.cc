@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/kv_store.h"
 
-#include "storage/fixed_key_source.h"
+#include "storage/memory_key_source.h"
 #include "storage/kv_store_contract.h"
 #include "storage/memory_store.h"
 #include "storage/rocksdb_store.h"
@@ -29,7 +29,7 @@ class TemporaryRocksDbStore final : public KvStore {
 
  private:
   TemporaryDirectory directory_;
-  FixedKeySource keys_;
+  MemoryKeySource keys_{"seed"};
   std::unique_ptr<RocksDbStore> store_;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A KeySource in memory, which can fail on request. Not durable; keeps to storage/key_source_contract.h otherwise. For
-// tests only.
+// A KeySource in memory, which can fail on request. Not durable; keeps to storage/key_source_contract.h otherwise. With a
+// seed its keys follow from that, so that another process, or the same test after a reopening, has them again: whoever
+// knows the seed knows every key. For tests and benchmarks only.
 #pragma once
 
 #include <map>
@@ -11,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "crypto/hash.h"
 #include "crypto/random.h"
 #include "storage/key_source.h"
 
@@ -20,6 +22,11 @@ namespace cloister::storage {
 class MemoryKeySource final : public KeySource {
  public:
   MemoryKeySource() = default;
+  explicit MemoryKeySource(std::string seed) {
+    keys_->seed = std::move(seed);
+    // A database names it by its id before anybody asks for it by its name.
+    GetNamedKey(KeyKind::kStore, "files").IgnoreError();
+  }
   // Another owner over the same keys.
   MemoryKeySource(const MemoryKeySource& other, std::string owner) : keys_(other.keys_), owner_(std::move(owner)) {}
 
@@ -28,7 +35,7 @@ class MemoryKeySource final : public KeySource {
     if (count == 0 || count > kKeysPerCallMax) return InvalidArgument("1 to 1024 keys at a time");
     std::lock_guard lock(keys_->mutex);
     std::vector<DataKey> made;
-    for (uint32_t i = 0; i < count; ++i) made.push_back(Make());
+    for (uint32_t i = 0; i < count; ++i) made.push_back(Make("#" + std::to_string(keys_->created + i)));
     keys_->created += count;
     return made;
   }
@@ -45,7 +52,9 @@ class MemoryKeySource final : public KeySource {
     if (!failure.ok()) return failure;
     std::lock_guard lock(keys_->mutex);
     DataKey& key = keys_->named[std::tuple(owner_, kind, std::string(name))];
-    if (key.key == nullptr) key = Make();
+    if (key.key == nullptr) {
+      key = Make(std::to_string(static_cast<int>(kind)) + std::string(name) + std::to_string(keys_->rotations));
+    }
     return key;
   }
   StatusOr<Destruction> DestroyKeys(const std::vector<KeyId>& ids) override {
@@ -63,6 +72,12 @@ class MemoryKeySource final : public KeySource {
     return out;
   }
 
+  // The named keys of later calls are others; the earlier stay known by their ids.
+  void RotateNames() {
+    std::lock_guard lock(keys_->mutex);
+    keys_->named.clear();
+    ++keys_->rotations;
+  }
   // As if another had destroyed them.
   void Lose(const KeyId& id) {
     std::lock_guard lock(keys_->mutex);
@@ -93,10 +108,17 @@ class MemoryKeySource final : public KeySource {
     std::map<KeyId, Owned> by_id;
     std::map<std::tuple<std::string, KeyKind, std::string>, DataKey> named;
     uint64_t created = 0, fetches = 0;
+    uint64_t rotations = 0;
     uint32_t epoch = 1;
+    std::string seed;
   };
-  DataKey Make() {
-    const DataKey key{crypto::RandomId<KeyId>(), std::make_shared<const crypto::Secret>(crypto::RandomSecret(32))};
+  // `what` tells apart what follows from one seed.
+  DataKey Make(const std::string& what) {
+    const crypto::Secret bytes = keys_->seed.empty()
+                                     ? crypto::RandomSecret(kIdBytes + 32)
+                                     : crypto::HkdfSha512(keys_->seed, owner_, what, kIdBytes + 32);
+    const DataKey key{*KeyId::FromBytes(bytes.view().substr(0, kIdBytes)),
+                      std::make_shared<const crypto::Secret>(bytes.view().substr(kIdBytes))};
     keys_->by_id[key.id] = {owner_, key};
     return key;
   }

@@ -14,7 +14,7 @@
 
 #include "common/file.h"
 #include "storage/acknowledged_file.h"
-#include "storage/fixed_key_source.h"
+#include "storage/memory_key_source.h"
 #include "storage/numbered_rows.h"
 #include "storage/rocksdb_store.h"
 #include "storage/temporary_directory.h"
@@ -59,7 +59,7 @@ class RocksDbCheckpointTest : public testing::Test {
     return number - 1;
   }
 
-  FixedKeySource keys_;
+  MemoryKeySource keys_{"seed"};
   TemporaryDirectory temporary_;
   const std::filesystem::path directory_ = temporary_.path() / "db";
 };

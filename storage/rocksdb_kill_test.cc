@@ -16,7 +16,7 @@
 #include <thread>
 
 #include "common/file.h"
-#include "storage/fixed_key_source.h"
+#include "storage/memory_key_source.h"
 #include "storage/numbered_rows.h"
 #include "storage/rocksdb_store.h"
 #include "storage/temporary_directory.h"
@@ -78,7 +78,7 @@ TEST(RocksDbKillTest, KeepsEveryAcknowledgedBatch) {
   std::mt19937_64 random(seed);
   const TemporaryDirectory temporary;
   const auto directory = temporary.path() / "db";
-  FixedKeySource keys;  // The writer has the same.
+  MemoryKeySource keys{"seed"};  // The writer has the same.
   uint64_t first = 1, acknowledged = 0, unacknowledged = 0;
   // On a busy machine no writer may get as far as an acknowledged batch: go on, with longer lives, until one
   // did.

@@ -13,7 +13,7 @@
 #include "common/file.h"
 #include "storage/encrypted_env.h"
 #include "storage/file_cipher.h"
-#include "storage/fixed_key_source.h"
+#include "storage/memory_key_source.h"
 #include "storage/numbered_rows.h"
 #include "storage/temporary_directory.h"
 
@@ -62,7 +62,7 @@ class RocksDbStoreTest : public testing::Test {
     ASSERT_TRUE(file.good());
   }
 
-  FixedKeySource keys_;
+  MemoryKeySource keys_{"seed"};
   TemporaryDirectory temporary_;
   const std::filesystem::path directory_ = temporary_.path() / "db";
   const std::filesystem::path acknowledged_ = directory_ / "acknowledged";

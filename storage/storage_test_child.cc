@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "common/file.h"
-#include "storage/fixed_key_source.h"
+#include "storage/memory_key_source.h"
 #include "storage/numbered_rows.h"
 #include "storage/rocksdb_store.h"
 #include "storage/small_disk.h"
@@ -29,7 +29,7 @@ int Fail(const char* what, const Status& status = absl::OkStatus()) {
 // Writes numbered rows from several threads until killed, and says on standard output which were
 // acknowledged.
 int WriteUntilKilled(const std::filesystem::path& directory, uint64_t first) {
-  FixedKeySource keys;
+  MemoryKeySource keys{"seed"};
   // A small buffer, so that kills also come during flushes and compactions.
   auto store = RocksDbStore::Open({.directory = directory,
                                    .column_families = {std::string(kNumberedRows)},
@@ -55,7 +55,7 @@ int WriteUntilKilled(const std::filesystem::path& directory, uint64_t first) {
 
 // Writes rows 1, 2, ... and copies the open store after each few, until killed.
 int CopyUntilKilled(const std::filesystem::path& directory) {
-  FixedKeySource keys;
+  MemoryKeySource keys{"seed"};
   auto store = RocksDbStore::Open({.directory = directory / "db",
                                    .column_families = {std::string(kNumberedRows)},
                                    .keys = &keys,
@@ -75,7 +75,7 @@ int CopyUntilKilled(const std::filesystem::path& directory) {
 // Fills the disk under a store: a clear refusal, reads go on, and nothing acknowledged is lost.
 int FillDisk(const std::filesystem::path& directory) {
   if (!MountSmallDisk(directory)) return kSkipped;
-  FixedKeySource keys;
+  MemoryKeySource keys{"seed"};
   const RocksDbStoreOptions options{.directory = directory / "db",
                                     .column_families = {std::string(kNumberedRows)},
                                     .keys = &keys,

@@ -12,7 +12,7 @@
 
 #include "crypto/aead.h"
 #include "crypto/random.h"
-#include "storage/fixed_key_source.h"
+#include "storage/memory_key_source.h"
 #include "storage/rocksdb_store.h"
 #include "storage/sealed_record.h"
 
@@ -74,7 +74,7 @@ void Sealing(size_t bytes, uint64_t times) {
 void Database(const std::filesystem::path& directory, size_t bytes, uint64_t synced, uint64_t rows,
               uint64_t reads) {
   const std::string size = std::to_string(bytes), value = crypto::RandomBytes(bytes);
-  FixedKeySource keys;
+  MemoryKeySource keys{"seed"};
   const RocksDbStoreOptions options{.directory = directory / size,
                                     .column_families = {"rows"},
                                     .keys = &keys,

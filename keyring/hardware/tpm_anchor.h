@@ -3,7 +3,7 @@
 // out only after the boot chain that was running when it was made and, with a PIN, only for the PIN.
 // Destroying undefines the index: no copy of the keyring opens that epoch again, on this machine or another.
 // Does not survive TPM2_Clear, a replaced mainboard or another boot chain: keep recovery shares. SPEC:
-// docs/formats/keyring.md "TPM anchor"
+// docs/formats/hardware-anchors.md
 #pragma once
 
 #include <cstdint>

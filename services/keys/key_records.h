@@ -37,7 +37,7 @@ struct KeyRecordsOptions {
 using AppendRecord = std::function<Status(const v1::AppendRequest&)>;
 
 struct KeyChange {
-  std::string level;       // "epoch", "named", "anchor", "recovery" or "keys".
+  std::string level;       // "epoch", "anchor", "recovery" or "keys".
   uint64_t destroyed = 0;  // More than none: key.destroyed, else key.rotated.
   std::string escrow;      // What became of the escrowed copy, in words.
   std::string actor_kind;  // "user" or "service".

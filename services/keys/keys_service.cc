@@ -160,18 +160,6 @@ grpc::Status KeysService::DestroyKeys(grpc::ServerContext* context, const v1::De
   return grpc::Status::OK;
 }
 
-grpc::Status KeysService::RotateNamedKey(grpc::ServerContext* context, const v1::GetNamedKeyRequest* request,
-                                         v1::KeysResponse* response) {
-  if (!IsKnown(request->kind())) return UnknownKind();
-  const std::string caller = CallerIdentity(*context);
-  const auto key = parts_.keyring.RotateNamedKey(caller, KindOf(request->kind()), request->name());
-  if (!key.ok()) return ToGrpc(key.status());
-  const StatusOr<std::string> escrow = Finish({"named", 0, "", "service", caller});
-  if (!escrow.ok()) return ToGrpc(escrow.status(), kEscrowReason);
-  Add(*key, *response);
-  return grpc::Status::OK;
-}
-
 grpc::Status KeysService::RotateEpoch(grpc::ServerContext* context, const v1::RotateEpochRequest* request,
                                       v1::KeyDestruction* response) {
   const auto change = parts_.keyring.RotateEpoch();
@@ -344,7 +332,6 @@ std::vector<MethodRule> KeysRules() {
       {"/cloister.v1.Keys/GetPublicKey",
        {"retrieval", "ingest", "audit", "embedding", "generation", "gateway"}},
       {"/cloister.v1.Keys/DestroyKeys", {"audit", "retrieval"}},
-      {"/cloister.v1.Keys/RotateNamedKey", owners},
       {"/cloister.v1.Keys/RotateEpoch", {"gateway"}},
       {"/cloister.v1.Keys/GetKeyringStatus", {"gateway", "supervisor"}},
       {"/cloister.v1.Keys/SetRecovery", {"gateway"}},

@@ -53,8 +53,6 @@ class KeysService final : public v1::Keys::Service {
                             v1::PublicKeyResponse* response) override;
   grpc::Status DestroyKeys(grpc::ServerContext* context, const v1::DestroyKeysRequest* request,
                            v1::KeyDestruction* response) override;
-  grpc::Status RotateNamedKey(grpc::ServerContext* context, const v1::GetNamedKeyRequest* request,
-                              v1::KeysResponse* response) override;
   grpc::Status RotateEpoch(grpc::ServerContext* context, const v1::RotateEpochRequest* request,
                            v1::KeyDestruction* response) override;
   grpc::Status GetKeyringStatus(grpc::ServerContext* context, const v1::GetKeyringStatusRequest* request,

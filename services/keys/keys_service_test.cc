@@ -133,7 +133,6 @@ TEST(KeysServiceTest, EveryMethodRefusesEveryWrongCaller) {
       {"GetNamedKey", owners},
       {"GetPublicKey", {"retrieval", "ingest", "audit", "embedding", "generation", "gateway"}},
       {"DestroyKeys", {"audit", "retrieval"}},
-      {"RotateNamedKey", owners},
       {"RotateEpoch", {"gateway"}},
       {"GetKeyringStatus", {"gateway", "supervisor"}},
       {"SetRecovery", {"gateway"}},
@@ -159,7 +158,6 @@ TEST(KeysServiceTest, EveryMethodRefusesEveryWrongCaller) {
            Call(channel, &v1::Keys::Stub::GetPublicKey, v1::GetPublicKeyRequest(), public_key));
     v1::KeyDestruction destruction;
     expect("DestroyKeys", Call(channel, &v1::Keys::Stub::DestroyKeys, v1::DestroyKeysRequest(), destruction));
-    expect("RotateNamedKey", Call(channel, &v1::Keys::Stub::RotateNamedKey, v1::GetNamedKeyRequest(), keys));
     expect("RotateEpoch", Call(channel, &v1::Keys::Stub::RotateEpoch, v1::RotateEpochRequest(), destruction));
     expect("GetKeyringStatus",
            Call(channel, &v1::Keys::Stub::GetKeyringStatus, v1::GetKeyringStatusRequest(), status));

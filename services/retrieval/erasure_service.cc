@@ -99,7 +99,6 @@ void AddPlanned(const retrieval::PlannedDocument& planned, v1::ErasurePlan& plan
   out->set_collection(planned.info->collection);
   out->set_origin(planned.info->origin);
   out->set_source(planned.info->source);
-  out->set_versions(1);
   out->set_chunks(planned.info->chunks);
   out->set_subjects(static_cast<uint32_t>(planned.info->subjects.size()));
 }

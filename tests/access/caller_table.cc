@@ -17,7 +17,6 @@ const std::vector<AllowedCallers>& CallerTable() {
       {"keys", "Keys/GetPublicKey", {"audit", "embedding", "gateway", "generation", "ingest", "retrieval"}},
       // Who owns what is erased destroys its keys; people rotate through gateway.
       {"keys", "Keys/DestroyKeys", {"audit", "retrieval"}},
-      {"keys", "Keys/RotateNamedKey", {"audit", "gateway", "ingest", "retrieval", "supervisor"}},
       {"keys", "Keys/RotateEpoch", {"gateway"}},
       {"keys", "Keys/GetKeyringStatus", {"gateway", "supervisor"}},
       // Public halves and sealed copies come through gateway; passphrases and PINs from the supervisor alone.
