@@ -379,6 +379,8 @@ TEST_F(AdminTest, RolesOpenOnlyTheirParts) {
                                  {"GET", "/admin/v1/audit/entries", "", {"auditor", "compliance"}},
                                  {"GET", "/admin/v1/audit/receipts/1", "", {"auditor", "compliance"}},
                                  {"POST", "/admin/v1/audit/export", "", {"auditor", "compliance"}},
+                                 {"POST", "/admin/v1/erasures", R"({"subject":"p","dry_run":true})", {"compliance"}},
+                                 {"GET", "/admin/v1/holds", "", {"compliance"}},
                                  {"GET", "/metrics", "", {"auditor"}}};
   for (const char* role : {"none", "administrator", "knowledge-manager", "auditor", "compliance"}) {
     std::set<std::string> roles;

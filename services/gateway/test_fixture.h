@@ -261,6 +261,40 @@ class FakeDirectory final : public v1::Directory::Service {
   bool fail = false;
 };
 
+// Remembers what it was asked; erases nothing.
+class FakeErasure final : public v1::Erasure::Service {
+ public:
+  grpc::Status PlanErasure(grpc::ServerContext*, const v1::ErasureTarget* request, v1::ErasurePlan* response) override {
+    planned = *request;
+    auto* document = response->add_documents();
+    document->set_document_id(std::string(16, 'd'));
+    document->set_source("a.md");
+    response->set_documents_total(1);
+    return grpc::Status::OK;
+  }
+  grpc::Status Erase(grpc::ServerContext*, const v1::EraseRequest* request, v1::ErasureState* response) override {
+    erased = *request;
+    response->set_id(std::string(16, 'e'));
+    response->set_state("completed");
+    response->set_requested_at_ns(1'000'000'000);
+    response->set_unsearchable_at_ns(1'500'000'000);
+    response->set_completed_at_ns(3'000'000'000);
+    response->set_audit_completed(7);
+    return grpc::Status::OK;
+  }
+  grpc::Status ListHolds(grpc::ServerContext*, const v1::ListHoldsRequest*, v1::ListHoldsResponse*) override {
+    return grpc::Status::OK;
+  }
+  grpc::Status PlaceHold(grpc::ServerContext*, const v1::PlaceHoldRequest* request, v1::Hold* response) override {
+    *response = held = request->hold();
+    response->set_id(std::string(16, 'h'));
+    return grpc::Status::OK;
+  }
+  v1::ErasureTarget planned;
+  v1::EraseRequest erased;
+  v1::Hold held;
+};
+
 class FakeIngest final : public v1::Ingest::Service {
  public:
   grpc::Status StartJob(grpc::ServerContext*, const v1::StartJobRequest* request, v1::Job* job) override {
@@ -320,7 +354,7 @@ class GatewayFixture : public ::testing::Test {
     const std::string address = "unix:" + (directory_path / "peers.sock").string();
     builder.AddListeningPort(address, grpc::InsecureServerCredentials());
     for (grpc::Service* service : std::initializer_list<grpc::Service*>{&audit, &embedding, &retrieval, &generation,
-                                                                        &directory, &ingest}) {
+                                                                        &directory, &ingest, &erasure}) {
       builder.RegisterService(service);
     }
     server = builder.BuildAndStart();
@@ -382,6 +416,7 @@ class GatewayFixture : public ::testing::Test {
   FakeGeneration generation;
   FakeDirectory directory;
   FakeIngest ingest;
+  FakeErasure erasure;
   std::unique_ptr<grpc::Server> server;
   std::unique_ptr<Peers> peers;
   storage::MemoryKeySource key_source;
