@@ -3,17 +3,21 @@
 
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/options.h>
 #include <rocksdb/slice.h>
+#include <rocksdb/sst_file_reader.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
+#include <charconv>
 #include <condition_variable>
 #include <deque>
 #include <map>
 #include <mutex>
+#include <set>
 #include <utility>
 
 #include "common/bytes.h"
@@ -31,6 +35,9 @@ constexpr std::string_view kFormatRow = "format";
 constexpr std::string_view kDatabaseIdRow = "database-id";
 constexpr std::string_view kSequenceRow = "sequence";
 constexpr uint32_t kFormat = 1;
+// A column family that was written anew is "text~1", then "text~2" to RocksDB, and "text" to everybody else.
+constexpr char kRewrittenMark = '~';
+constexpr size_t kRewriteBatchBytes = 4 * 1024 * 1024;
 
 rocksdb::Slice ToSlice(std::string_view s) { return {s.data(), s.size()}; }
 std::string_view ToView(const rocksdb::Slice& s) { return {s.data(), s.size()}; }
@@ -63,6 +70,31 @@ class QuietLogger final : public rocksdb::Logger {
     }
   }
   void LogHeader(const char*, va_list) override {}
+};
+
+// A damaged table ends the compactions that need it, and would by RocksDB's own rule end all writes with
+// them: one document's damage must not stop the others. Thread-safe.
+class DamageListener final : public rocksdb::EventListener {
+ public:
+  void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) override {
+    if (reason != rocksdb::BackgroundErrorReason::kCompaction || !error->IsCorruption()) return;
+    Log(LogLevel::kError, "storage.table_damaged");
+    *error = rocksdb::Status::OK();
+  }
+  void OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo& job) override {
+    if (!job.status.IsCorruption()) return;
+    std::lock_guard lock(mutex_);
+    damaged_.insert(job.cf_name);
+  }
+  // By RocksDB's names; those that were not taken yet.
+  std::set<std::string> TakeDamaged() {
+    std::lock_guard lock(mutex_);
+    return std::exchange(damaged_, {});
+  }
+
+ private:
+  std::mutex mutex_;
+  std::set<std::string> damaged_;
 };
 
 rocksdb::DBOptions DatabaseOptions() {
@@ -111,23 +143,35 @@ std::string U64Bytes(uint64_t value) {
   return out.Take();
 }
 
-using Handles = std::map<std::string, rocksdb::ColumnFamilyHandle*, std::less<>>;
+// By the name that everybody uses. A handle keeps its column family readable, also after that was dropped.
+using Handles = std::map<std::string, std::shared_ptr<rocksdb::ColumnFamilyHandle>, std::less<>>;
 
 rocksdb::ColumnFamilyHandle* HandleOf(const Handles& handles, std::string_view column_family) {
   const auto it = handles.find(column_family);
   CLOISTER_CHECK(it != handles.end());
-  return it->second;
+  return it->second.get();
+}
+
+// "text~2" is the second rewriting of "text"; a name without a mark is the zeroth of itself.
+std::pair<std::string, uint64_t> RewritingOf(const std::string& name) {
+  const size_t mark = name.rfind(kRewrittenMark);
+  if (mark == std::string::npos) return {name, 0};
+  uint64_t number = 0;
+  const char* end = name.data() + name.size();
+  const auto parsed = std::from_chars(name.data() + mark + 1, end, number);
+  if (parsed.ec != std::errc() || parsed.ptr != end || number == 0) return {name, 0};
+  return {name.substr(0, mark), number};
 }
 
 class RocksDbSnapshot final : public Snapshot {
  public:
-  RocksDbSnapshot(rocksdb::DB& db, const Handles& handles)
-      : db_(db), handles_(handles), snapshot_(db.GetSnapshot()) {}
+  RocksDbSnapshot(rocksdb::DB& db, std::shared_ptr<const Handles> handles)
+      : db_(db), handles_(std::move(handles)), snapshot_(db.GetSnapshot()) {}
   ~RocksDbSnapshot() override { db_.ReleaseSnapshot(snapshot_); }
 
   StatusOr<std::string> Get(std::string_view column_family, std::string_view key) const override {
     std::string value;
-    const auto status = db_.Get(Options(), HandleOf(handles_, column_family), ToSlice(key), &value);
+    const auto status = db_.Get(Options(), HandleOf(*handles_, column_family), ToSlice(key), &value);
     if (!status.ok()) return FromRocksDb(status);
     return value;
   }
@@ -138,7 +182,7 @@ class RocksDbSnapshot final : public Snapshot {
     const std::string end = AfterPrefix(prefix);
     const rocksdb::Slice bound = ToSlice(end);
     if (!end.empty()) options.iterate_upper_bound = &bound;
-    const std::unique_ptr<rocksdb::Iterator> it(db_.NewIterator(options, HandleOf(handles_, column_family)));
+    const std::unique_ptr<rocksdb::Iterator> it(db_.NewIterator(options, HandleOf(*handles_, column_family)));
     for (it->Seek(ToSlice(prefix)); it->Valid() && it->key().starts_with(ToSlice(prefix)); it->Next()) {
       if (!visit(ToView(it->key()), ToView(it->value()))) break;
     }
@@ -154,7 +198,7 @@ class RocksDbSnapshot final : public Snapshot {
   }
 
   rocksdb::DB& db_;
-  const Handles& handles_;
+  const std::shared_ptr<const Handles> handles_;
   const rocksdb::Snapshot* snapshot_;
 };
 
@@ -171,7 +215,11 @@ class RocksDbStore::Impl {
                const std::optional<Acknowledged>& acknowledged);
 
   Status Write(const WriteBatch& batch);
-  std::unique_ptr<Snapshot> GetSnapshot() const { return std::make_unique<RocksDbSnapshot>(*db_, handles_); }
+  std::unique_ptr<Snapshot> GetSnapshot() const {
+    std::lock_guard lock(
+        handles_mutex_);  // So that no write to a column family written anew falls in between.
+    return std::make_unique<RocksDbSnapshot>(*db_, handles_);
+  }
   uint64_t CommitSequence() const {
     std::lock_guard lock(mutex_);
     return sequence_;
@@ -179,8 +227,27 @@ class RocksDbStore::Impl {
   const DatabaseId& database_id() const { return database_; }
   Status Flush();
   StatusOr<uint64_t> Checkpoint(const std::filesystem::path& folder);
+  StatusOr<VerifiedTables> VerifyTables(const std::function<Status()>& go_on) const;
+  StatusOr<uint64_t> RewriteFamily(std::string_view column_family);
 
  private:
+  std::shared_ptr<const Handles> CurrentHandles() const {
+    std::lock_guard lock(handles_mutex_);
+    return handles_;
+  }
+  std::shared_ptr<rocksdb::ColumnFamilyHandle> Owned(rocksdb::ColumnFamilyHandle* handle) const {
+    return {handle,
+            [db = db_.get()](rocksdb::ColumnFamilyHandle* own) { db->DestroyColumnFamilyHandle(own); }};
+  }
+  // Fills handles_ from what was opened; what a crash left of a rewriting is dropped.
+  Status TakeHandles(const std::vector<std::string>& names,
+                     const std::vector<rocksdb::ColumnFamilyHandle*>& handles);
+  // What failed would be tried again every second. Not from the listener: that runs where a write may wait
+  // for it.
+  void RestDamaged();
+  // Writes wait, and none is under way.
+  StatusOr<uint64_t> RewriteAlone(const std::string& column_family);
+  StatusOr<uint64_t> CopyReadable(const std::string& column_family, rocksdb::ColumnFamilyHandle* to);
   Status FillCheckpoint(const std::filesystem::path& folder, uint64_t sequence);
   struct Waiting {
     const WriteBatch* batch = nullptr;
@@ -199,9 +266,12 @@ class RocksDbStore::Impl {
   Status WriteTogether(const std::vector<Waiting*>& group, uint64_t sequence);
 
   const FileDescriptor lock_;
+  const std::shared_ptr<DamageListener> listener_ = std::make_shared<DamageListener>();
   std::unique_ptr<EncryptedEnv> env_;  // Before the database, which uses it to its end.
   std::unique_ptr<rocksdb::DB> db_;
-  Handles handles_;
+  rocksdb::ColumnFamilyOptions family_options_;
+  mutable std::mutex handles_mutex_;
+  std::shared_ptr<const Handles> handles_ = std::make_shared<Handles>();  // Guarded by handles_mutex_.
   DatabaseId database_;
   AcknowledgedFile acknowledged_;  // Touched by the writing thread only.
 
@@ -215,7 +285,7 @@ class RocksDbStore::Impl {
 
 RocksDbStore::Impl::~Impl() {
   if (db_ == nullptr) return;
-  for (const auto& [name, handle] : handles_) db_->DestroyColumnFamilyHandle(handle);
+  handles_.reset();
   db_->Close();
   if (acknowledged_.IsOpen()) acknowledged_.Sync().IgnoreError();  // Only the check would know less.
 }
@@ -227,6 +297,7 @@ Status RocksDbStore::Impl::OpenDatabase(const RocksDbStoreOptions& options, bool
                 {.database = path, .manifest_seal = options.directory / "manifest", .sealed = !create},
                 *options.keys));
   rocksdb::DBOptions db_options = DatabaseOptions();
+  db_options.listeners.push_back(listener_);
   db_options.env = env_->env();
   db_options.create_if_missing = create;
   std::vector<std::string> names;
@@ -234,21 +305,52 @@ Status RocksDbStore::Impl::OpenDatabase(const RocksDbStoreOptions& options, bool
     // All of them must be named at open, those of a newer or older version, too.
     CLOISTER_RETURN_IF_ERROR(OpenError(rocksdb::DB::ListColumnFamilies(db_options, path, &names)));
   }
-  names.emplace_back(rocksdb::kDefaultColumnFamilyName);
-  names.emplace_back(kMeta);
-  names.insert(names.end(), options.column_families.begin(), options.column_families.end());
+  std::vector<std::string> wanted = options.column_families;
+  wanted.emplace_back(rocksdb::kDefaultColumnFamilyName);
+  wanted.emplace_back(kMeta);
+  for (const std::string& name : wanted) {
+    const bool there =
+        std::any_of(names.begin(), names.end(), [&](const auto& n) { return RewritingOf(n).first == name; });
+    if (!there) names.push_back(name);
+  }
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
 
   const auto cache = rocksdb::NewLRUCache(options.block_cache_bytes);
+  family_options_ = FamilyOptions(options, cache);
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
   families.reserve(names.size());
-  for (const std::string& name : names) families.emplace_back(name, FamilyOptions(options, cache));
+  for (const std::string& name : names) families.emplace_back(name, family_options_);
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
   CLOISTER_RETURN_IF_ERROR(OpenError(rocksdb::DB::Open(db_options, path, families, &handles, &db)));
   db_.reset(db);
-  for (size_t i = 0; i < names.size(); ++i) handles_[names[i]] = handles[i];
+  return TakeHandles(names, handles);
+}
+
+// Dropping the former column family is what makes a rewriting count, so while both are there the former
+// holds.
+Status RocksDbStore::Impl::TakeHandles(const std::vector<std::string>& names,
+                                       const std::vector<rocksdb::ColumnFamilyHandle*>& handles) {
+  std::vector<std::shared_ptr<rocksdb::ColumnFamilyHandle>> owned;
+  for (rocksdb::ColumnFamilyHandle* handle : handles) owned.push_back(Owned(handle));
+  std::map<std::string, std::pair<uint64_t, size_t>> first;  // By the name everybody uses.
+  for (size_t i = 0; i < names.size(); ++i) {
+    const auto [name, number] = RewritingOf(names[i]);
+    const auto [known, added] = first.try_emplace(name, number, i);
+    if (!added && number < known->second.first) known->second = {number, i};
+  }
+  auto taken = std::make_shared<Handles>();
+  for (size_t i = 0; i < names.size(); ++i) {
+    const std::string name = RewritingOf(names[i]).first;
+    if (first.at(name).second == i) {
+      taken->emplace(name, owned[i]);
+    } else {
+      CLOISTER_RETURN_IF_ERROR(FromRocksDb(db_->DropColumnFamily(owned[i].get())));
+    }
+  }
+  std::lock_guard lock(handles_mutex_);
+  handles_ = std::move(taken);
   return absl::OkStatus();
 }
 
@@ -259,7 +361,7 @@ Status RocksDbStore::Impl::MakeMeta() {
   ByteWriter format;
   format.U32(kFormat);
   rocksdb::WriteBatch batch;
-  rocksdb::ColumnFamilyHandle* meta = HandleOf(handles_, kMeta);
+  rocksdb::ColumnFamilyHandle* meta = HandleOf(*handles_, kMeta);
   for (const auto& [row, value] :
        {std::pair(kFormatRow, format.bytes()), std::pair(kDatabaseIdRow, std::string(database_.bytes())),
         std::pair(kSequenceRow, U64Bytes(0))}) {
@@ -322,7 +424,7 @@ Status RocksDbStore::Impl::Check(const std::filesystem::path& acknowledged_path,
 Status RocksDbStore::Impl::Write(const WriteBatch& batch) {
   for (const WriteBatch::Operation& operation : batch.operations()) {
     CLOISTER_CHECK(operation.column_family != kMeta);
-    HandleOf(handles_, operation.column_family);
+    HandleOf(*CurrentHandles(), operation.column_family);
   }
   Waiting own;
   own.batch = &batch;
@@ -362,13 +464,26 @@ Status RocksDbStore::Impl::Write(const WriteBatch& batch) {
   return status;
 }
 
+void RocksDbStore::Impl::RestDamaged() {
+  const std::set<std::string> damaged = listener_->TakeDamaged();
+  if (damaged.empty()) return;
+  const auto handles = CurrentHandles();
+  for (const auto& [name, handle] : *handles) {
+    if (!damaged.contains(handle->GetName())) continue;
+    db_->SetOptions(handle.get(), {{"disable_auto_compactions", "true"}})
+        .PermitUncheckedError();  // It costs time alone.
+  }
+}
+
 Status RocksDbStore::Impl::WriteTogether(const std::vector<Waiting*>& group, uint64_t sequence) {
+  RestDamaged();
+  const auto handles = CurrentHandles();
   rocksdb::WriteBatch together;
-  rocksdb::Status status = together.Put(HandleOf(handles_, kMeta), ToSlice(kSequenceRow), U64Bytes(sequence));
+  rocksdb::Status status = together.Put(HandleOf(*handles, kMeta), ToSlice(kSequenceRow), U64Bytes(sequence));
   for (const Waiting* waiting : group) {
     for (const WriteBatch::Operation& operation : waiting->batch->operations()) {
       if (!status.ok()) return FromRocksDb(status);
-      rocksdb::ColumnFamilyHandle* handle = HandleOf(handles_, operation.column_family);
+      rocksdb::ColumnFamilyHandle* handle = HandleOf(*handles, operation.column_family);
       status = operation.value ? together.Put(handle, operation.key, *operation.value)
                                : together.Delete(handle, operation.key);
     }
@@ -385,15 +500,17 @@ Status RocksDbStore::Impl::WriteTogether(const std::vector<Waiting*>& group, uin
 }
 
 Status RocksDbStore::Impl::Flush() {
+  const auto handles = CurrentHandles();
   std::vector<rocksdb::ColumnFamilyHandle*> all;
-  for (const auto& [name, handle] : handles_) all.push_back(handle);
+  for (const auto& [name, handle] : *handles) all.push_back(handle.get());
   return FromRocksDb(db_->Flush(rocksdb::FlushOptions(), all));
 }
 
 // The sequence and the seal are taken first: what the copy then holds is at least that much.
 StatusOr<uint64_t> RocksDbStore::Impl::Checkpoint(const std::filesystem::path& folder) {
   std::error_code error;
-  if (std::filesystem::exists(folder, error)) return AlreadyExists("the folder for the copy is there already");
+  if (std::filesystem::exists(folder, error))
+    return AlreadyExists("the folder for the copy is there already");
   const uint64_t sequence = CommitSequence();
   const Status filled = FillCheckpoint(folder, sequence);
   if (filled.ok()) return sequence;
@@ -415,6 +532,114 @@ Status RocksDbStore::Impl::FillCheckpoint(const std::filesystem::path& folder, u
   CLOISTER_RETURN_IF_ERROR(env_->SealCopy(copy, seal, folder / "manifest"));
   // Last: without it the copy does not pass for a database that was acknowledged.
   return AcknowledgedFile::Start(folder / "acknowledged", {database_, sequence}).status();
+}
+
+namespace {
+
+// How many rows of a damaged table can be read: from the front up to the damage, and from the back.
+uint64_t ReadableRows(rocksdb::SstFileReader& table) {
+  uint64_t rows = 0;
+  const std::unique_ptr<rocksdb::Iterator> it(table.NewIterator(rocksdb::ReadOptions()));
+  for (it->SeekToFirst(); it->Valid(); it->Next()) ++rows;
+  for (it->SeekToLast(); it->Valid(); it->Prev()) ++rows;
+  return rows;
+}
+
+}  // namespace
+
+StatusOr<VerifiedTables> RocksDbStore::Impl::VerifyTables(const std::function<Status()>& go_on) const {
+  std::vector<rocksdb::LiveFileMetaData> files;
+  db_->GetLiveFilesMetaData(&files);
+  VerifiedTables out;
+  rocksdb::Options options(rocksdb::DBOptions(), family_options_);
+  options.env = env_->env();
+  for (const rocksdb::LiveFileMetaData& file : files) {
+    CLOISTER_RETURN_IF_ERROR(go_on());
+    rocksdb::SstFileReader table(options);
+    rocksdb::Status status = table.Open(file.db_path + file.name);
+    const bool opened = status.ok();
+    if (opened) status = table.VerifyChecksum();
+    if (status.ok()) {
+      ++out.tables;
+      out.bytes += file.size;
+      continue;
+    }
+    // A compaction that came first may have left it behind.
+    std::vector<rocksdb::LiveFileMetaData> now;
+    db_->GetLiveFilesMetaData(&now);
+    const bool live =
+        std::any_of(now.begin(), now.end(), [&](const auto& other) { return other.name == file.name; });
+    if (!live) continue;
+    const uint64_t readable = opened ? std::min(file.num_entries, ReadableRows(table)) : 0;
+    out.damaged.push_back({file.name.substr(file.name.find_first_not_of('/')),
+                           RewritingOf(file.column_family_name).first, file.num_entries,
+                           file.num_entries - readable});
+  }
+  return out;
+}
+
+StatusOr<uint64_t> RocksDbStore::Impl::RewriteFamily(std::string_view column_family) {
+  CLOISTER_CHECK(column_family != kMeta);
+  {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return !writing_; });
+    if (stopped_)
+      return Unavailable("the store took no write since an earlier error; start the service again");
+    writing_ = true;
+  }
+  auto rewritten = RewriteAlone(std::string(column_family));
+  std::lock_guard lock(mutex_);
+  writing_ = false;
+  changed_.notify_all();
+  return rewritten;
+}
+
+StatusOr<uint64_t> RocksDbStore::Impl::RewriteAlone(const std::string& column_family) {
+  const auto handles = CurrentHandles();
+  rocksdb::ColumnFamilyHandle* former = HandleOf(*handles, column_family);
+  const std::string name =
+      column_family + kRewrittenMark + std::to_string(RewritingOf(former->GetName()).second + 1);
+  rocksdb::ColumnFamilyHandle* made = nullptr;
+  CLOISTER_RETURN_IF_ERROR(FromRocksDb(db_->CreateColumnFamily(family_options_, name, &made)));
+  const auto next = Owned(made);
+  auto rows = CopyReadable(column_family, made);
+  // Without the log, so it must be in tables before it counts.
+  Status status = rows.ok() ? FromRocksDb(db_->Flush(rocksdb::FlushOptions(), made)) : rows.status();
+  if (status.ok()) status = FromRocksDb(db_->DropColumnFamily(former));
+  if (!status.ok()) {
+    db_->DropColumnFamily(made).PermitUncheckedError();  // The next open drops it, too.
+    return status;
+  }
+  auto changed = std::make_shared<Handles>(*handles);
+  (*changed)[column_family] = next;
+  std::lock_guard lock(handles_mutex_);
+  handles_ = std::move(changed);
+  return rows;
+}
+
+StatusOr<uint64_t> RocksDbStore::Impl::CopyReadable(const std::string& column_family,
+                                                    rocksdb::ColumnFamilyHandle* to) {
+  rocksdb::WriteOptions options;
+  options.disableWAL = true;
+  rocksdb::WriteBatch batch;
+  rocksdb::Status written;
+  uint64_t rows = 0;
+  std::vector<std::string> lost;
+  CLOISTER_RETURN_IF_ERROR(ScanReadable(
+      *GetSnapshot(), column_family,
+      [&](std::string_view key, std::string_view value) {
+        written = batch.Put(to, ToSlice(key), ToSlice(value));
+        ++rows;
+        if (written.ok() && batch.GetDataSize() >= kRewriteBatchBytes) {
+          written = db_->Write(options, &batch);
+          batch.Clear();
+        }
+        return written.ok();
+      },
+      lost));
+  if (written.ok()) written = db_->Write(options, &batch);
+  CLOISTER_RETURN_IF_ERROR(FromRocksDb(written));
+  return rows;
 }
 
 RocksDbStore::RocksDbStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -452,6 +677,14 @@ std::unique_ptr<Snapshot> RocksDbStore::GetSnapshot() const { return impl_->GetS
 uint64_t RocksDbStore::CommitSequence() const { return impl_->CommitSequence(); }
 const DatabaseId& RocksDbStore::database_id() const { return impl_->database_id(); }
 Status RocksDbStore::Flush() { return impl_->Flush(); }
-StatusOr<uint64_t> RocksDbStore::Checkpoint(const std::filesystem::path& folder) { return impl_->Checkpoint(folder); }
+StatusOr<uint64_t> RocksDbStore::Checkpoint(const std::filesystem::path& folder) {
+  return impl_->Checkpoint(folder);
+}
+StatusOr<VerifiedTables> RocksDbStore::VerifyTables(const std::function<Status()>& go_on) const {
+  return impl_->VerifyTables(go_on);
+}
+StatusOr<uint64_t> RocksDbStore::RewriteFamily(std::string_view column_family) {
+  return impl_->RewriteFamily(column_family);
+}
 
 }  // namespace cloister::storage

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/id.h"
+#include "storage/examination.h"
 #include "storage/key_source.h"
 #include "storage/kv_store.h"
 
@@ -47,12 +48,21 @@ class RocksDbStore final : public KvStore {
   const DatabaseId& database_id() const;
   // Moves what is in memory to table files. For maintenance and tests; a Write is durable without it.
   Status Flush();
-  // Makes `folder`, which must not be there, into a database that Open takes as it is: everything acknowledged
-  // before the call is in it, of what is written meanwhile a part that belongs together. Writes and reads go on.
-  // Tables are hard links, so `folder` must be on the same disk and costs little; they are never changed. Returns the
-  // commit sequence that Open will insist on. After an error `folder` is not there.
-  // Errors: kAlreadyExists, kDataLoss (the list of tables is damaged), kResourceExhausted, kUnavailable.
+  // Makes `folder`, which must not be there, into a database that Open takes as it is: everything
+  // acknowledged before the call is in it, of what is written meanwhile a part that belongs together. Writes
+  // and reads go on. Tables are hard links, so `folder` must be on the same disk and costs little; they are
+  // never changed. Returns the commit sequence that Open will insist on. After an error `folder` is not
+  // there. Errors: kAlreadyExists, kDataLoss (the list of tables is damaged), kResourceExhausted,
+  // kUnavailable.
   StatusOr<uint64_t> Checkpoint(const std::filesystem::path& folder);
+  // Reads every table on the disk, past the caches, against its checksums; Flush first covers every row.
+  // `go_on` is asked before each, and an error of it ends this. Writes and reads go on. Errors: kUnavailable.
+  StatusOr<VerifiedTables> VerifyTables(const std::function<Status()>& go_on) const;
+  // Writes the rows of `column_family` that can be read into new tables, and drops the former ones with what
+  // cannot be read: a damaged table would end all writes once it is to be compacted. Writes wait meanwhile;
+  // reads and snapshots go on. Atomic: after a crash the column family is the former or the new one. Returns
+  // how many rows there are now. Errors: kResourceExhausted (disk full), kUnavailable.
+  StatusOr<uint64_t> RewriteFamily(std::string_view column_family);
 
  private:
   class Impl;
