@@ -43,6 +43,7 @@ class Appliance:
         self.data = self.folder / "d"
         self.passphrase_file = self.folder / "passphrase"
         self.config = config
+        self.environment = {}  # Added to that of every `cloister` command.
         self._keys = {}
 
     def __enter__(self):
@@ -87,7 +88,7 @@ class Appliance:
     # Talking to it.
 
     def cli(self, *arguments, check=True, timeout=600, key=None, text_input=None):
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("CLOISTER_")}
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("CLOISTER_")} | self.environment
         command = [str(self.binaries / "cloister"), "--data", str(self.data), *map(str, arguments)]
         if key is not None:
             key_file = self.folder / f"key-{secrets.token_hex(4)}"
