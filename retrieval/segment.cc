@@ -74,9 +74,7 @@ StatusOr<std::unique_ptr<SegmentStore>> SegmentStore::Open(const std::filesystem
   return store;
 }
 
-std::filesystem::path SegmentStore::PathOf(const SegmentId& id) const {
-  return directory_ / (id.hex() + std::string(kSegmentSuffix));
-}
+std::filesystem::path SegmentStore::PathOf(const SegmentId& id) const { return directory_ / FileNameOf(id); }
 
 void SegmentStore::Quarantine(const std::filesystem::path& path) {
   ++quarantined_;
@@ -84,28 +82,60 @@ void SegmentStore::Quarantine(const std::filesystem::path& path) {
   std::filesystem::rename(path, path.string() + std::string(kQuarantineSuffix), error);
 }
 
-Status SegmentStore::ReadManifest() {
-  const auto path = directory_ / kManifestName;
-  const auto sealed = ReadFile(path, kManifestBytesMax);
-  if (sealed.status().code() == StatusCode::kNotFound) return absl::OkStatus();
+StatusOr<std::vector<SegmentInfo>> SegmentStore::OpenManifest() const {
+  const auto sealed = ReadFile(directory_ / kManifestName, kManifestBytesMax);
+  if (sealed.status().code() == StatusCode::kNotFound) return sealed.status();
   CLOISTER_ASSIGN_OR_RETURN(const auto key,
                             keys_.GetNamedKey(storage::KeyKind::kSegment, "segment-manifest"));
-  const auto read = [&]() -> StatusOr<std::vector<SegmentInfo>> {
-    if (!sealed.ok()) return sealed.status();
-    CLOISTER_ASSIGN_OR_RETURN(
-        const std::string bytes,
-        storage::OpenRecord(key.key->view(), {database_, kManifestFamily, kManifestName}, *sealed));
-    return ParseManifest(bytes);
-  };
-  auto segments = read();
+  CLOISTER_RETURN_IF_ERROR(sealed.status());
+  CLOISTER_ASSIGN_OR_RETURN(
+      const std::string bytes,
+      storage::OpenRecord(key.key->view(), {database_, kManifestFamily, kManifestName}, *sealed));
+  return ParseManifest(bytes);
+}
+
+Status SegmentStore::ReadManifest() {
+  auto segments = OpenManifest();
   if (segments.ok()) {
     segments_ = *std::move(segments);
     return absl::OkStatus();
   }
+  if (segments.status().code() == StatusCode::kNotFound) return absl::OkStatus();
   if (segments.status().code() == StatusCode::kUnavailable) return segments.status();
   LogStatus(LogLevel::kError, "retrieval.segment_manifest_quarantined", segments.status());
-  Quarantine(path);
+  Quarantine(directory_ / kManifestName);
   return absl::OkStatus();
+}
+
+Status SegmentStore::CheckManifest() const {
+  const auto segments = OpenManifest();
+  if (segments.status().code() == StatusCode::kNotFound && segments_.empty()) return absl::OkStatus();
+  CLOISTER_RETURN_IF_ERROR(segments.status());
+  return *segments == segments_ ? absl::OkStatus()
+                                : DataLoss("the manifest is not the one that was published");
+}
+
+StatusOr<uint64_t> SegmentStore::Check(const SegmentInfo& info) const {
+  CLOISTER_RETURN_IF_ERROR(Read(info).status());
+  std::error_code error;
+  const uint64_t bytes = std::filesystem::file_size(PathOf(info.id), error);
+  return error ? 0 : bytes;
+}
+
+std::string SegmentStore::FileNameOf(const SegmentId& id) { return id.hex() + std::string(kSegmentSuffix); }
+
+std::vector<std::string> SegmentStore::QuarantinedFiles(bool remove) const {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) {
+    if (entry.path().extension() != kQuarantineSuffix) continue;
+    names.push_back(entry.path().filename().string());
+  }
+  for (const std::string& name : names) {
+    if (remove) std::filesystem::remove(directory_ / name, error);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 StatusOr<IndexSlice> SegmentStore::Read(const SegmentInfo& info) const {
@@ -122,6 +152,27 @@ StatusOr<IndexSlice> SegmentStore::Read(const SegmentInfo& info) const {
     return DataLoss("a segment does not hold what the manifest says");
   }
   return slice;
+}
+
+StatusOr<std::vector<std::string>> SegmentStore::Inspect(const std::filesystem::path& directory,
+                                                         const DatabaseId& database, storage::KeySource& keys,
+                                                         bool remove, uint64_t& right) {
+  SegmentStore store(directory, database, keys);
+  std::vector<std::string> bad;
+  auto segments = store.OpenManifest();
+  if (segments.status().code() == StatusCode::kUnavailable) return segments.status();
+  if (!segments.ok() && segments.status().code() != StatusCode::kNotFound) bad.emplace_back(kManifestName);
+  for (const SegmentInfo& info : segments.ok() ? *segments : std::vector<SegmentInfo>()) {
+    const Status read = store.Read(info).status();
+    if (read.code() == StatusCode::kUnavailable) return read;
+    if (read.ok()) ++right;
+    if (!read.ok()) bad.push_back(FileNameOf(info.id));
+  }
+  std::error_code error;
+  for (const std::string& file : bad) {
+    if (remove) std::filesystem::remove(directory / file, error);
+  }
+  return bad;
 }
 
 Status SegmentStore::Load(const std::function<void(const SegmentInfo&, IndexSlice)>& visit) {

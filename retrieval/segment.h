@@ -52,6 +52,21 @@ class SegmentStore {
   // Errors: kResourceExhausted (more than kSegmentsMax, disk full), kUnavailable.
   Status Publish(std::vector<SegmentInfo> segments);
 
+  // Reads a segment again and returns its bytes. Thread-safe. Errors: kDataLoss and others (it does not
+  // authenticate), kUnavailable.
+  StatusOr<uint64_t> Check(const SegmentInfo& info) const;
+  // Whether the manifest on the disk says what counts. Errors: kDataLoss and others, kUnavailable.
+  Status CheckManifest() const;
+  static std::string FileNameOf(const SegmentId& id);
+  // Names of files that were set aside; with `remove`, they are gone afterwards.
+  std::vector<std::string> QuarantinedFiles(bool remove) const;
+
+  // The names of files in `directory` that do not authenticate, while no store has it open, and how many do.
+  // With `remove`, they are gone afterwards. Errors: kUnavailable.
+  static StatusOr<std::vector<std::string>> Inspect(const std::filesystem::path& directory,
+                                                    const DatabaseId& database, storage::KeySource& keys,
+                                                    bool remove, uint64_t& right);
+
   // Keys of segments that Load set aside: nothing needs them any more.
   const std::vector<KeyId>& dropped_keys() const { return dropped_keys_; }
   const std::vector<SegmentInfo>& segments() const { return segments_; }
@@ -61,6 +76,8 @@ class SegmentStore {
   SegmentStore(std::filesystem::path directory, const DatabaseId& database, storage::KeySource& keys)
       : directory_(std::move(directory)), database_(database), keys_(keys) {}
   Status ReadManifest();
+  // What the manifest's file says. Errors: kNotFound (there is none), kDataLoss and others, kUnavailable.
+  StatusOr<std::vector<SegmentInfo>> OpenManifest() const;
   StatusOr<IndexSlice> Read(const SegmentInfo& info) const;
   void Quarantine(const std::filesystem::path& path);
   std::filesystem::path PathOf(const SegmentId& id) const;

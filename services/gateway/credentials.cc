@@ -66,6 +66,15 @@ StatusOr<ApiKey> ParseKey(std::string_view bytes) {
 
 }  // namespace
 
+storage::StoreToExamine CredentialsToExamine() {
+  storage::StoreToExamine what{"store", {}, {}, "add again who is lost: `cloister user add`, `cloister key create`"};
+  for (const std::string_view family : kCredentialColumnFamilies) {
+    what.rows.column_families.emplace_back(family);
+    what.expendable.emplace(family);
+  }
+  return what;
+}
+
 StatusOr<std::unique_ptr<CredentialStore>> CredentialStore::Open(storage::KvStore& store,
                                                                  const storage::SealedStore& sealed,
                                                                  storage::DataKey row_key, const Clock& clock) {

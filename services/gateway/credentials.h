@@ -21,6 +21,7 @@
 #include "common/status.h"
 #include "crypto/password.h"
 #include "crypto/secret.h"
+#include "storage/examination.h"
 #include "storage/kv_store.h"
 #include "storage/sealed_store.h"
 
@@ -57,6 +58,9 @@ struct NewApiKey {
   ApiKey key;
   crypto::Secret token;  // "clk_..."; nobody can show it again.
 };
+
+// For storage::ExamineStore: who is lost is added again.
+storage::StoreToExamine CredentialsToExamine();
 
 // Thread-safe. Everything is held in memory and written through; a change is durable when its function returns OK.
 class CredentialStore {

@@ -26,11 +26,21 @@ StatusOr<v1::Job> Decode(std::string_view row) {
                               ", which this version does not know");
   }
   v1::Job job;
-  if (!job.ParseFromArray(row.data() + 1, static_cast<int>(row.size() - 1))) return DataLoss("an ingest job is malformed");
+  if (!job.ParseFromArray(row.data() + 1, static_cast<int>(row.size() - 1)))
+    return DataLoss("an ingest job is malformed");
   return job;
 }
 
 }  // namespace
+
+storage::StoreToExamine JobsToExamine() {
+  const std::string family(kJobsFamily);
+  return {"jobs",
+          {{family}, {}, {}},
+          {family},
+          "what the job brought in is not concerned; `cloister doctor --repair` removes what is left of its "
+          "record"};
+}
 
 StatusOr<std::unique_ptr<JobStore>> JobStore::Open(storage::KvStore& store, const DatabaseId& database,
                                                    storage::KeySource& keys) {

@@ -7,6 +7,7 @@
 
 #include "cloister/v1/ingest.pb.h"
 #include "common/status.h"
+#include "storage/examination.h"
 #include "storage/key_source.h"
 #include "storage/sealed_store.h"
 
@@ -14,6 +15,9 @@ namespace cloister::services {
 
 constexpr std::string_view kJobsFamily = "jobs";
 constexpr size_t kJobsKeptMax = 1'000;  // Older ones are forgotten.
+
+// For storage::ExamineStore: jobs are history, and a damaged one is removed.
+storage::StoreToExamine JobsToExamine();
 
 class JobStore {
  public:
@@ -27,11 +31,13 @@ class JobStore {
   Status Delete(std::string_view id);
   // Errors: kNotFound, kDataLoss, kFailedPrecondition (written by another version), kUnavailable.
   StatusOr<v1::Job> Get(std::string_view id) const;
-  // All jobs without their failures, oldest first. A row that does not open is left out and counted in `unreadable`.
+  // All jobs without their failures, oldest first. A row that does not open is left out and counted in
+  // `unreadable`.
   StatusOr<std::vector<v1::Job>> List(size_t& unreadable) const;
 
  private:
-  JobStore(storage::KvStore& store, const DatabaseId& database, storage::KeySource& keys, storage::DataKey key)
+  JobStore(storage::KvStore& store, const DatabaseId& database, storage::KeySource& keys,
+           storage::DataKey key)
       : store_(store), sealed_(database, keys), key_(std::move(key)) {}
   storage::KvStore& store_;
   storage::SealedStore sealed_;
