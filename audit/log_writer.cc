@@ -470,9 +470,17 @@ StatusOr<std::vector<std::string>> LogWriter::Impl::Read(uint64_t first, uint32_
   while (at < log->checkpoint.size) {
     const uint64_t index = at / kTileWidth;
     CLOISTER_ASSIGN_OR_RETURN(const std::string bundle, directory_.ReadBundle(*log, index));
-    CLOISTER_ASSIGN_OR_RETURN(const auto entries,
-                              SplitBundle(bundle, TileWidthAt(log->checkpoint.size, 0, index)));
+    const TileId leaves{0, index, TileWidthAt(log->checkpoint.size, 0, index)};
+    CLOISTER_ASSIGN_OR_RETURN(const auto entries, SplitBundle(bundle, leaves.width));
+    CLOISTER_ASSIGN_OR_RETURN(const std::string hashes, directory_.ReadTile(*log, leaves));
+    if (hashes.size() != leaves.width * kHashBytes) return DataLoss("a tile of the audit log is cut short");
     for (size_t i = at % kTileWidth; i < entries.size(); ++i, ++at) {
+      // A bundle is read from a disk that may have changed it, and what is shown here is taken for the log's word.
+      if (LeafHash(entries[i]).bytes() != std::string_view(hashes).substr(i * kHashBytes, kHashBytes)) {
+        return DataLoss("entry " + std::to_string(at) +
+                        " of the audit log is damaged or was altered: it is not what was recorded; export the log and "
+                        "check the export with cloister-verify, and restore the log from a backup");
+      }
       if (!take(entries[i])) return out;
     }
   }

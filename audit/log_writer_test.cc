@@ -481,6 +481,25 @@ TEST_F(LogRecoveryTest, AnAlteredRightEdgeIsDamage) {
   }
 }
 
+// Full bundles are not read at opening; they are checked when they are shown.
+TEST_F(LogRecoveryTest, AnAlteredEntryInAFullBundleOrTileIsNotShown) {
+  auto log = MustOpen();
+  const std::string first = log->Read(0, 1)->front();
+  for (const std::string name : {"tile/entries/000", "tile/0/000"}) {
+    const fs::path path = directory_.path() / name;
+    const std::string bytes = *ReadFile(path, 1 << 24);
+    std::string altered = bytes;
+    altered[10] = static_cast<char>(altered[10] ^ 1);
+    Overwrite(path, altered);
+    const Status status = log->Read(0, 1).status();
+    EXPECT_EQ(status.code(), StatusCode::kDataLoss) << name;
+    EXPECT_THAT(MessageOf(status), HasSubstr("entry 0 ")) << name;
+    EXPECT_EQ(log->Read(1, 400)->size(), 299u) << name;  // The others are what they were.
+    Overwrite(path, bytes);
+  }
+  EXPECT_EQ(log->Read(0, 1)->front(), first);
+}
+
 TEST_F(LogRecoveryTest, ALogOfAnotherKeyOrOriginIsRefused) {
   const NoteSigner other = TestSigner("test/main/2");
   EXPECT_EQ(LogWriter::Open(TestOptions(directory_.path()), other, clock_).status().code(),
