@@ -5,6 +5,7 @@
 #include "common/file.h"
 #include "services/audit/audit_service_fixture.h"
 #include "services/audit/examination.h"
+#include "storage/sealed_record.h"
 
 namespace cloister::services {
 namespace {
@@ -144,8 +145,10 @@ TEST_F(AuditExaminationTest, AKeyThatIsGoneWithoutAForgettingIsDamage) {
   // With the mark of a forgetting under way it is what was asked for.
   Write(kForgettingFamily, person, std::string(key.bytes()));
   EXPECT_TRUE(Rows(out).bad.empty());
-  Write(kForgettingFamily, person, "no key at all");
-  EXPECT_EQ(Rows(out).bad.front().column_family, "forgetting");
+  Write(kForgettingFamily, "no pseudonym", "no key at all");
+  const storage::ExaminedRows marked = Rows(out);
+  ASSERT_EQ(marked.bad.size(), 1u);
+  EXPECT_EQ(marked.bad[0].column_family, "forgetting");
 }
 
 TEST_F(AuditExaminationTest, AClosedLogAndThoseOfBeforeAreVerifiedWithTheKeyAlone) {

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """`cloister doctor` on a real appliance: healthy it says so; then bits are flipped in a table of documents, in an index
-segment, in the log, in a list of tables, and modes of files are opened: each is told with what to do, what can be mended is
-mended, and a document that was set aside comes back with the next ingest and is found again. Running, and stopped."""
+segment, in the log, in a list of tables, and modes of files are opened: each is told with what to do, what can be
+mended is mended, and a document that was set aside comes back with the next ingest and is found again. Running, and stopped."""
 import json
 import pathlib
 import shutil
@@ -40,8 +40,9 @@ class Doctor(unittest.TestCase):
         cls.folder = cls.a.folder / "ward"
         cls.folder.mkdir()
         for number, word in enumerate(WORDS):
-            cupboards = "".join(f"Shelf {shelf} of cupboard {number} holds item {shelf * 7 + number}.\n\n" for shelf in range(20))
-            (cls.folder / f"{word}.md").write_text(f"# The {word}\n\nThe {word} opens cupboard {number}.\n\n{cupboards}")
+            shelves = "".join(f"Shelf {n} of cupboard {number} holds item {n * 7 + number}.\n\n" for n in range(20))
+            (cls.folder / f"{word}.md").write_text(
+                f"# The {word}\n\nThe {word} opens cupboard {number}.\n\n{shelves}")
         cls.a.ingest(cls.folder, "ward")
         cls.key = cls.a.api_key(USER)
         cls.documents = len(WORDS)
@@ -198,7 +199,8 @@ class Doctor(unittest.TestCase):
 
         bundle = next(p for p in (data / "audit" / "log" / "tile" / "entries").rglob("*") if p.is_file())
         damaged(bundle, "audit", "log", "entr", "cloister backup restore")
-        damaged(data / "audit" / "log" / "checkpoint", "audit", "log", "checkpoint|signature|signed|cannot be", "restore")
+        checkpoint = data / "audit" / "log" / "checkpoint"
+        damaged(checkpoint, "audit", "log", "checkpoint|signature|signed|cannot be", "restore")
         segment = next((data / "retrieval" / "segments").glob("*.segment"))
         damaged(segment, "retrieval", "segments", "does not authenticate", "makes it anew")
 
