@@ -18,7 +18,8 @@ const std::vector<std::string_view>& EventNames() {
       "audit.rotated",      "model.loaded",      "model.rejected",       "model.qualified",
       "egress.probe",       "egress.violation",  "config.changed",       "service.started",
       "service.stopped",    "clock.stepped",     "backup.created",       "backup.restored",
-      "key.used",           "erasure.lifted",
+      "key.used",           "erasure.lifted",    "version.read",         "version.ended",
+      "freshness.accepted", "maintenance.examined",
   };
   return names;
 }

@@ -33,6 +33,7 @@ const std::vector<Rule>& Rules() {
       {"policy.", {"gateway", "retrieval"}},
       {"directory.", {"gateway", "retrieval"}},
       {"key.", {"keys", "gateway"}},
+      {"freshness.", {"keys"}},
       {"auth.", {"gateway"}},
       {"breakglass.", {"gateway", "retrieval"}},
       {"export.", {"gateway"}},
@@ -40,6 +41,8 @@ const std::vector<Rule>& Rules() {
       {"model.", {"embedding", "generation", "supervisor"}},
       {"config.", {"gateway", "supervisor"}},
       {"backup.", {"gateway", "supervisor"}},
+      {"version.", {"retrieval"}},
+      {"maintenance.", {"gateway"}},
       {"egress.", {"gateway", "retrieval", "ingest", "keys", "embedding", "generation", "supervisor"}},
       {"service.", {"gateway", "retrieval", "ingest", "keys", "embedding", "generation", "supervisor"}},
   };

@@ -13,7 +13,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 TEST(AppendRulesTest, OnlyRetrievalMayRecordARelease) {
-  for (const char* event : {"ask.release", "search.release", "document.viewed"}) {
+  for (const char* event : {"ask.release", "search.release", "document.viewed", "version.read", "version.ended"}) {
     EXPECT_TRUE(CheckMayAppend("retrieval", event).ok());
     for (const char* identity :
          {"gateway", "ingest", "keys", "embedding", "generation", "supervisor", "audit", ""}) {

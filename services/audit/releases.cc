@@ -2,7 +2,9 @@
 #include "services/audit/releases.h"
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "common/bytes.h"
 #include "common/id.h"
@@ -13,8 +15,9 @@ namespace {
 using nlohmann::json;
 
 // Entries are canonical JSON: no blanks, members in the order of their names. So these words stand in every
-// entry of a release, in this form.
+// entry of a release, and of the reading of a version, in this form.
 constexpr std::string_view kReleaseMark = ".release\",\"mono\":\"";
+constexpr std::string_view kReadingMark = "\"version.read\",\"mono\":\"";
 constexpr std::string_view kPartMark = "\"part\":{\"body_text\":\"";
 constexpr std::string_view kDocumentMark = "\"document\":\"";
 constexpr size_t kHexDigits = 2 * kIdBytes;
@@ -61,13 +64,15 @@ bool ReleaseFinder::NamesADocument(std::string_view body) const {
 }
 
 Status ReleaseFinder::Take(std::string_view entry) {
-  const size_t mark = entry.find(kReleaseMark);
+  const size_t mark = std::min(entry.find(kReleaseMark), entry.find(kReadingMark));
   if (mark == std::string_view::npos) return absl::OkStatus();
   // An id may lie across the border of two parts, so these are parsed whatever they hold; there are few.
   const bool part = entry.find(kPartMark, mark) != std::string_view::npos;
   if (!part && !NamesADocument(entry)) return absl::OkStatus();
   CLOISTER_ASSIGN_OR_RETURN(audit::Envelope envelope, audit::ParseEnvelope(entry));
-  if (envelope.event != "ask.release" && envelope.event != "search.release") return absl::OkStatus();
+  if (envelope.event != "ask.release" && envelope.event != "search.release" && envelope.event != "version.read") {
+    return absl::OkStatus();
+  }
   return envelope.part ? TakePart(envelope) : TakeRecord(envelope, envelope.body_json);
 }
 
@@ -88,12 +93,12 @@ Status ReleaseFinder::TakePart(const audit::Envelope& envelope) {
 Status ReleaseFinder::TakeRecord(const audit::Envelope& envelope, const std::string& body_text) {
   const json body = json::parse(body_text, nullptr, false);
   if (!body.is_object()) return DataLoss("a release record in the audit log has no body");
-  std::unordered_set<std::string> documents;
+  std::map<std::string, std::set<std::string>> documents;
   for (const json& passage : body.value("passages", json::array())) {
     if (!passage.is_object()) continue;
-    const std::string document = Text(passage, "document");
+    const std::string document = Text(passage, "document"), version = Text(passage, "version");
     if (!documents_.contains(document)) continue;
-    if (versions_.empty() || versions_.contains(Text(passage, "version"))) documents.insert(document);
+    if (versions_.empty() || versions_.contains(version)) documents[document].insert(version);
   }
   if (documents.empty()) return absl::OkStatus();
   ++total_;
@@ -107,8 +112,16 @@ Status ReleaseFinder::TakeRecord(const audit::Envelope& envelope, const std::str
     release.set_purpose(Text(*purpose, "code"));
   }
   release.set_client_application(Text(body, "client_application"));
-  for (const std::string& document : documents) release.add_documents(*HexDecode(document));
-  std::sort(release.mutable_documents()->begin(), release.mutable_documents()->end());
+  for (const auto& [document, versions] : documents) {
+    release.add_documents(*HexDecode(document));
+    for (const std::string& version : versions) {
+      const auto bytes = HexDecode(version);
+      if (!bytes.ok() || bytes->size() != kIdBytes) continue;
+      v1::ReleasedVersion* released = release.add_versions();
+      released->set_document(*HexDecode(document));
+      released->set_version(*bytes);
+    }
+  }
   found_.push_back(std::move(release));
   if (found_.size() > releases_max_) found_.pop_front();
   return absl::OkStatus();

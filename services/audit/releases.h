@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Finds, in a reading of the log from its first entry, the releases that handed out passages of given
-// documents. Parses only the entries that can be such; the rest costs a search for a few words in each. Does
+// documents, and the readings of their versions. Parses only the entries that can be such; the rest costs a search for a few words in each. Does
 // not read the log itself and does not know names. Not thread-safe.
 #pragma once
 

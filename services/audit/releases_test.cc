@@ -55,6 +55,26 @@ TEST_F(ReleasesTest, FindsReleasesOfTheDocumentsAndNothingElse) {
   EXPECT_EQ(result.releases(0).documents(0), kOne);
 }
 
+// Who read a former version saw the document, too; and each release says which version it handed out.
+TEST_F(ReleasesTest, CountsReadingsOfVersionsAndNamesTheVersions) {
+  const std::string other(16, '\x44');
+  ReleaseFinder finder = Finder({kOne});
+  const std::string released = "{\"passages\":[" + Passage(kOne, other) + "," + Passage(kOne, kVersion) + "," +
+                               Passage(kOne, kVersion) + "," + Passage(kTwo, other) + "]}";
+  const std::string read = "{\"passages\":[" + Passage(kOne, kVersion) + "]}";
+  ASSERT_TRUE(finder.Take(Entries("ask.release", released)[0]).ok());
+  ASSERT_TRUE(finder.Take(Entries("version.read", read, 'c')[0]).ok());
+  ASSERT_TRUE(finder.Take(Entries("version.ended", read, 'd')[0]).ok());
+  const auto result = finder.Result();
+  EXPECT_EQ(result.total(), 2u);
+  EXPECT_EQ(result.recipients(), 2u);
+  ASSERT_EQ(result.releases(1).versions_size(), 2);
+  EXPECT_EQ(result.releases(1).versions(0).document(), kOne);
+  EXPECT_EQ(result.releases(1).versions(0).version(), kVersion);
+  EXPECT_EQ(result.releases(1).versions(1).version(), other);
+  ASSERT_EQ(result.releases(0).versions_size(), 1);
+}
+
 TEST_F(ReleasesTest, VersionsNarrowItToPassagesOfThose) {
   const std::string other(16, '\x44');
   const std::string body = "{\"passages\":[" + Passage(kOne, kVersion) + "," + Passage(kTwo, other) + "]}";
