@@ -5,6 +5,8 @@
 #include <rocksdb/env_encryption.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -21,6 +23,8 @@ namespace {
 
 // What a CURRENT of RocksDB begins with when nobody encrypted it.
 constexpr std::string_view kPlainCurrent = "MANIFEST-";
+// So many zeros in a row are not ciphertext.
+constexpr uint64_t kZerosMin = 64;
 
 // Logs, tables and manifests keep the name they were made under, and their numbers are never used again, so
 // the name is bound: one cannot stand in for another. CURRENT, IDENTITY and OPTIONS are renamed into place.
@@ -224,17 +228,43 @@ Status ManifestLost() {
       "the file 'acknowledged' to go on without knowing what is missing");
 }
 
+// Where a file ends when zeros at its end are left out: a power loss may leave the length that was written
+// and nothing of what was written.
+StatusOr<uint64_t> EndOfData(const std::filesystem::path& path, uint64_t size) {
+  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return ErrnoStatus(errno, "a log of the database");
+  std::string piece;
+  for (uint64_t end = size; end > 0; end -= piece.size()) {
+    piece.resize(std::min<uint64_t>(end, kFilePrefixBytes));
+    const ssize_t count =
+        ::pread(file.get(), piece.data(), piece.size(), static_cast<off_t>(end - piece.size()));
+    if (count != static_cast<ssize_t>(piece.size()))
+      return ErrnoStatus(count < 0 ? errno : EIO, "a log of the database");
+    const size_t last = piece.find_last_not_of('\0');
+    if (last != std::string::npos) return end - piece.size() + last + 1;
+  }
+  return 0;
+}
+
 // A log is torn when the disk or its power went between its creation and its first record, so nothing in it
-// was acknowledged. What an attacker cut off, the sequence check finds.
-Status RemoveTornLogs(const std::filesystem::path& database) {
+// was acknowledged. Zeros at the end of one are no ciphertext, but where writes never arrived: RocksDB would
+// decrypt them and find damage instead of an end. What an attacker cut off or zeroed, the sequence check
+// finds.
+Status ClearTornLogs(const std::filesystem::path& database) {
   std::error_code error;
   uint64_t removed = 0;
   for (std::filesystem::directory_iterator it(database, error), end; !error && it != end;
        it.increment(error)) {
     if (it->path().extension() != ".log" || !it->is_regular_file(error)) continue;
     const uint64_t size = it->file_size(error);
-    if (error || size == 0 || size >= kFilePrefixBytes) continue;
-    if (std::filesystem::remove(it->path(), error)) ++removed;
+    if (error || size == 0) continue;
+    CLOISTER_ASSIGN_OR_RETURN(const uint64_t data, EndOfData(it->path(), size));
+    if (size < kFilePrefixBytes || data == 0) {
+      if (std::filesystem::remove(it->path(), error)) ++removed;
+    } else if (const uint64_t whole = std::max<uint64_t>(data, kFilePrefixBytes); size - whole >= kZerosMin) {
+      std::filesystem::resize_file(it->path(), whole, error);
+      Log(LogLevel::kWarning, "storage.torn_log_cut", {{"count", static_cast<int64_t>(size - whole)}});
+    }
   }
   if (error) return ErrnoStatus(error.value(), "clearing torn files of the database");
   if (removed == 0) return absl::OkStatus();
@@ -410,8 +440,8 @@ StatusOr<std::unique_ptr<EncryptedEnv>> EncryptedEnv::Open(const EncryptedEnvOpt
   const auto base = rocksdb::FileSystem::Default();
   const auto encrypted = rocksdb::NewEncryptedFS(base, provider);
   CLOISTER_CHECK(encrypted != nullptr);
-  auto environment =
-      rocksdb::NewCompositeEnv(std::make_shared<StrictFileSystem>(base, encrypted, options.database, provider->sealer()));
+  auto environment = rocksdb::NewCompositeEnv(
+      std::make_shared<StrictFileSystem>(base, encrypted, options.database, provider->sealer()));
   std::unique_ptr<EncryptedEnv> env(new EncryptedEnv(provider, std::move(environment)));
   if (exists && options.sealed) {
     const auto seal = ManifestSeal::Read(options.manifest_seal);
@@ -422,7 +452,7 @@ StatusOr<std::unique_ptr<EncryptedEnv>> EncryptedEnv::Open(const EncryptedEnvOpt
     CLOISTER_RETURN_IF_ERROR(env->CheckManifest(*seal, std::move(manifest)));
   }
   CLOISTER_RETURN_IF_ERROR(RemoveBadIdentity(options.database, *provider));
-  CLOISTER_RETURN_IF_ERROR(RemoveTornLogs(options.database));
+  CLOISTER_RETURN_IF_ERROR(ClearTornLogs(options.database));
   // After the checks, so that a wrong keyring is not given a new key first.
   CLOISTER_ASSIGN_OR_RETURN(DataKey key, keys.GetNamedKey(KeyKind::kStore, kVolumeKeyName));
   provider->Use(std::move(key));

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a power loss leaves of files that were being written: with delayed allocation a file may have the
+// length that was written and zeros where the bytes never arrived.
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "common/file.h"
+#include "storage/file_cipher.h"
+#include "storage/memory_key_source.h"
+#include "storage/rocksdb_store.h"
+#include "storage/temporary_directory.h"
+
+namespace cloister::storage {
+namespace {
+
+constexpr size_t kFileBytesMax = 16 * 1024 * 1024;
+
+class PowerLossTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto store = OpenStore();
+    ASSERT_TRUE(store.ok()) << store.status();
+    for (const char* row : {"in a table", "in a log"}) {
+      WriteBatch batch;
+      batch.Put("a", row, "value");
+      ASSERT_TRUE((*store)->Write(batch).ok());
+      if (std::string_view(row) == "in a table") {
+        ASSERT_TRUE((*store)->Flush().ok());
+      }
+    }
+    store->reset();
+    std::filesystem::copy(directory_, saved_, std::filesystem::copy_options::recursive);
+  }
+  StatusOr<std::unique_ptr<RocksDbStore>> OpenStore() {
+    return RocksDbStore::Open({.directory = directory_, .column_families = {"a"}, .keys = &keys_});
+  }
+  void PutBack() {
+    std::filesystem::remove_all(directory_);
+    std::filesystem::copy(saved_, directory_, std::filesystem::copy_options::recursive);
+  }
+  void ExpectBothRows() {
+    auto store = OpenStore();
+    ASSERT_TRUE(store.ok()) << store.status();
+    EXPECT_EQ(*(*store)->Get("a", "in a table"), "value");
+    EXPECT_EQ(*(*store)->Get("a", "in a log"), "value");
+  }
+  std::filesystem::path Newest(std::string_view part) const {
+    std::filesystem::path found;
+    for (const auto& entry : std::filesystem::directory_iterator(database_)) {
+      if (entry.path().filename().string().find(part) != std::string::npos)
+        found = std::max(found, entry.path());
+    }
+    return found;
+  }
+
+  MemoryKeySource keys_{"seed"};
+  TemporaryDirectory temporary_;
+  const std::filesystem::path directory_ = temporary_.path() / "db";
+  const std::filesystem::path database_ = directory_ / "rocksdb";
+  const std::filesystem::path saved_ = temporary_.path() / "saved";
+};
+
+TEST_F(PowerLossTest, ALogOfZerosHoldsNothing) {
+  for (const size_t size :
+       {size_t{1}, kFilePrefixBytes - 1, kFilePrefixBytes, kFilePrefixBytes + 1, size_t{1} << 20}) {
+    SCOPED_TRACE(size);
+    PutBack();
+    const auto torn = database_ / "000900.log";
+    std::ofstream(torn, std::ios::binary) << std::string(size, 0);
+    ExpectBothRows();
+    EXPECT_FALSE(std::filesystem::exists(torn));
+  }
+}
+
+TEST_F(PowerLossTest, ALogWithSomethingBehindZerosIsDamageAndStays) {
+  const auto log = database_ / "000900.log";
+  std::ofstream(log, std::ios::binary) << std::string(2 * kFilePrefixBytes, 0) << "x";
+  EXPECT_EQ(OpenStore().status().code(), StatusCode::kDataLoss);
+  EXPECT_TRUE(std::filesystem::exists(log));
+}
+
+TEST_F(PowerLossTest, ALogOfZerosWhereWritesWereAcknowledgedIsDataLoss) {
+  const auto log = Newest(".log");
+  const auto size = std::filesystem::file_size(log);
+  ASSERT_GT(size, kFilePrefixBytes);
+  std::ofstream(log, std::ios::binary | std::ios::trunc) << std::string(size, 0);
+  EXPECT_EQ(OpenStore().status().code(), StatusCode::kDataLoss);
+}
+
+TEST_F(PowerLossTest, ZerosBehindTheLastRecordOfALogAreATornTail) {
+  const std::string log = *ReadFile(Newest(".log"), kFileBytesMax);
+  for (const size_t size : {1, 6, 7, 8, 63, 64, 100, 4096, 32'768, 40'000, 1 << 20}) {
+    SCOPED_TRACE(size);
+    PutBack();
+    std::ofstream(Newest(".log"), std::ios::binary | std::ios::trunc) << log << std::string(size, 0);
+    ExpectBothRows();
+  }
+}
+
+// A manifest is synced after each of its records, and these are small.
+TEST_F(PowerLossTest, ZerosBehindTheLastRecordOfAManifestAreATornTail) {
+  const std::string manifest = *ReadFile(Newest("MANIFEST"), kFileBytesMax);
+  for (const size_t size : {1, 7, 100, 4096, 8192}) {
+    SCOPED_TRACE(size);
+    PutBack();
+    std::ofstream(Newest("MANIFEST"), std::ios::binary | std::ios::trunc) << manifest << std::string(size, 0);
+    ExpectBothRows();
+  }
+}
+
+}  // namespace
+}  // namespace cloister::storage
