@@ -401,6 +401,24 @@ void NoteUnmodelled(int fd) {
   if (lock.held()) Record(path, {.operation = kUnmodelled});
 }
 
+// The C library's own opens its file where nobody sees it.
+int MakeTemporary(char* name, int suffix, int flags) {
+  constexpr char kLetters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+  constexpr size_t kWild = 6;  // The X of the template.
+  constexpr int kAttempts = 100;
+  const size_t size = ::strlen(name);
+  if (size < kWild + static_cast<size_t>(suffix)) return static_cast<int>(Fail(EINVAL));
+  char* wild = name + size - static_cast<size_t>(suffix) - kWild;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    unsigned char random[kWild];
+    if (::syscall(SYS_getrandom, random, sizeof random, 0) != static_cast<long>(sizeof random)) return -1;
+    for (size_t i = 0; i < kWild; ++i) wild[i] = kLetters[random[i] % (sizeof kLetters - 1)];
+    const long fd = Open(AT_FDCWD, name, O_RDWR | O_CREAT | O_EXCL | flags, 0600);
+    if (fd >= 0 || errno != EEXIST) return static_cast<int>(fd);
+  }
+  return static_cast<int>(Fail(EEXIST));
+}
+
 mode_t ModeOf(int flags, va_list arguments) {
   return (flags & (O_CREAT | O_TMPFILE)) != 0 ? static_cast<mode_t>(va_arg(arguments, unsigned)) : 0;
 }
@@ -446,6 +464,13 @@ EXPORT int creat(const char* name, mode_t mode) {
   return static_cast<int>(Open(AT_FDCWD, name, O_WRONLY | O_CREAT | O_TRUNC, mode));
 }
 EXPORT int creat64(const char* name, mode_t mode) { return creat(name, mode); }
+
+EXPORT int mkstemp(char* name) { return MakeTemporary(name, 0, 0); }
+EXPORT int mkstemp64(char* name) { return MakeTemporary(name, 0, 0); }
+EXPORT int mkostemp(char* name, int flags) { return MakeTemporary(name, 0, flags); }
+EXPORT int mkostemp64(char* name, int flags) { return MakeTemporary(name, 0, flags); }
+EXPORT int mkstemps(char* name, int suffix) { return MakeTemporary(name, suffix, 0); }
+EXPORT int mkostemps(char* name, int suffix, int flags) { return MakeTemporary(name, suffix, flags); }
 
 EXPORT ssize_t write(int fd, const void* data, size_t bytes) { return Write(fd, data, bytes, -1); }
 EXPORT ssize_t pwrite(int fd, const void* data, size_t bytes, off_t offset) {

@@ -2,21 +2,18 @@
 """The clients of the storm: threads that ask, search, ingest, erase, rotate, back up and administer at random, and tell the
 model what they began and what was acknowledged. Each goes on whatever the appliance does to it."""
 import collections
-import http.client
 import json
-import subprocess
 import threading
 import time
 
+from storm_checks import NO_ANSWER
 from storm_model import Document, Register, token
 
-COLLECTIONS = ("c0", "c1")
 LIVE_MAX = 36            # Documents of a collection: one search must be able to release them all.
 ERASED_FILES_MAX = 4     # Files of erased documents that are left lying for the next ingest to refuse.
 REQUEST_SECONDS = 100
 BACKUPS_MAX = 8
 ACKNOWLEDGED, REFUSED, UNKNOWN = "acknowledged", "refused", "no answer"
-NO_ANSWER = (OSError, http.client.HTTPException, ValueError, subprocess.TimeoutExpired)
 
 
 def text_of(collection, number, version, subject=""):
@@ -88,10 +85,11 @@ class Asker(Client):
         number = self.rng.randrange(max(1, self.storm.next_number))
         began = self.model.answer_begins()
         if self.kind == "ask":
-            reply = self.call("POST", "/v1/ask", {"question": f"To which cabinet belongs locker {number}?"}, self.model.keys[user])
-        else:
-            reply = self.call("POST", "/v1/search", {"query": f"locker {number}", "mode": "lexical", "limit": 8, "release": True},
+            reply = self.call("POST", "/v1/ask", {"question": f"To which cabinet belongs locker {number}?"},
                               self.model.keys[user])
+        else:
+            reply = self.call("POST", "/v1/search",
+                              {"query": f"locker {number}", "mode": "lexical", "limit": 8, "release": True}, self.model.keys[user])
             time.sleep(0.02)
         outcome, answer = reply
         if outcome == ACKNOWLEDGED:

@@ -173,8 +173,8 @@ class Model:
                     if document.erased or document.possible == {ABSENT}:
                         self.found("resurrected", f"{name} is there in version {version}")
                     else:
-                        self.found("lost", f"{name} is {'absent' if version == ABSENT else f'version {version}'}, must be one of "
-                                   f"{sorted(document.possible)}")
+                        is_now = "absent" if version == ABSENT else f"version {version}"
+                        self.found("lost", f"{name} is {is_now}, must be one of {sorted(document.possible)}")
                 document.possible = {version} | ({ABSENT} if document.retired else set())
                 document.seen_id = seen_id or document.seen_id
                 if version != ABSENT:

@@ -9,6 +9,7 @@ from storm_model import ABSENT, Document, Model, Register, token
 
 CALM_SECONDS = 4
 REFUSAL_SECONDS = 3
+ENTRIES_A_BUNDLE = 256  # A full one is read from the disk each time; the last one is in memory.
 
 
 def small_model():
@@ -31,7 +32,8 @@ def answer(version, number=1):
 
 def records(**changed):
     rows = {0: {"event": "ask.intent", "body": {"ask_id": "a"}},
-            1: {"event": "ask.release", "body": {"ask": "a", "passages": [{"document": "id", "version": "v", "chunk": "c"}]}},
+            1: {"event": "ask.release",
+                "body": {"ask": "a", "passages": [{"document": "id", "version": "v", "chunk": "c"}]}},
             2: {"event": "ask.outcome", "body": {"ask_id": "a", "release": 1}}}
     for name, value in changed.items():
         rows[{"intent": 0, "release": 1, "outcome": 2}[name]] = value
@@ -216,6 +218,9 @@ def real_appliance(storm, refused_type):
         "document": {"collection": document.collection, "source": document.source}, "reason": "self-test", "basis": "other"})
     assert status == 200 and erasure["documents"] == [document_id], erasure
     storm.model.erase_acknowledged([document])
+    for _ in range(ENTRIES_A_BUNDLE):
+        storm.get("/admin/v1/audit/entries?first=0&count=1")  # Each is a record itself.
+    storm.check_log()
     storm.search("u", "c0", 8)  # Handed out, and looked up only after what follows.
     storm.appliance.down()
     shutil.copytree(storm.appliance.data, copies["new"], ignore=shutil.ignore_patterns("*.sock"))
