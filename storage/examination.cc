@@ -242,8 +242,12 @@ Status ExamineStore(RocksDbStore& store, KeySource& keys, const StoreToExamine& 
                                                                   keys, what.rows, options, out));
   if (options.repair) CLOISTER_RETURN_IF_ERROR(Clear(store, what, tables.damaged, found));
   const auto tell = [&](Finding finding, const std::string& family, const char* done) {
-    finding.remedy = what.remedy;
-    if (options.repair && what.expendable.contains(family)) finding.done = done;
+    const bool expendable = what.expendable.contains(family);
+    finding.remedy = expendable ? "`cloister doctor --repair` clears it away; " + what.remedy : what.remedy;
+    if (options.repair && expendable) {
+      finding.done = std::string(done) + "; " + what.remedy;
+      finding.remedy.clear();
+    }
     out.Add(std::move(finding));
   };
   for (const DamagedTable& table : tables.damaged) {

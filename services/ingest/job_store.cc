@@ -38,8 +38,7 @@ storage::StoreToExamine JobsToExamine() {
   return {"jobs",
           {{family}, {}, {}},
           {family},
-          "what the job brought in is not concerned; `cloister doctor --repair` removes what is left of its "
-          "record"};
+          "what the job brought in is not concerned"};
 }
 
 StatusOr<std::unique_ptr<JobStore>> JobStore::Open(storage::KvStore& store, const DatabaseId& database,
