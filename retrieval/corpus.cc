@@ -201,8 +201,8 @@ Status Corpus::Publish(bool any_dead, uint32_t& rewritten) {
     if (!any_dead) wanted.assign(fresh_.begin(), fresh_.end());
     for (Published& published : published_) {
       std::vector<DocumentId> live;
-      for (const auto& [document, version] : published.documents) {
-        if (!fresh_.contains(document) && index_.VersionOf(document) == version) live.push_back(document);
+      for (const auto& entry : published.documents) {
+        if (IsLive(entry)) live.push_back(entry.first);
       }
       const bool keep = any_dead ? live.size() == published.documents.size()
                                  : live.size() * 2 >= published.documents.size();

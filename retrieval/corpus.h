@@ -63,6 +63,9 @@ class Corpus {
   };
   StatusOr<Shredded> Shred();
 
+  // Whether a published segment still holds vectors and terms of what is not current any more. Shred() rewrites those.
+  bool SegmentsHoldDead() const;
+
   // Erasing (see eraser.h). The first takes documents out of the index in memory, so that no search that begins
   // afterwards finds them, and out of the store's memory, and waits for releases that had begun; the second overwrites
   // what is left of them there.
@@ -116,6 +119,7 @@ class Corpus {
   // rewritten, and nothing else; otherwise the fresh documents and what is left of mostly dead segments.
   Status Publish(bool any_dead, uint32_t& rewritten);
   Status PublishFresh();
+  bool IsLive(const std::pair<DocumentId, VersionId>& entry) const;  // The caller holds index_mutex_.
   Status RetireSegmentKeys(const std::vector<KeyId>& keys);
   bool IsConditional(const DocumentInfo& info) const;
 

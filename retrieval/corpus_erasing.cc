@@ -35,6 +35,18 @@ uint32_t Corpus::SegmentsWith(const std::vector<DocumentId>& documents) const {
   }));
 }
 
+bool Corpus::IsLive(const std::pair<DocumentId, VersionId>& entry) const {
+  return !fresh_.contains(entry.first) && index_.VersionOf(entry.first) == entry.second;
+}
+
+bool Corpus::SegmentsHoldDead() const {
+  std::shared_lock lock(index_mutex_);
+  return std::any_of(published_.begin(), published_.end(), [&](const Published& published) {
+    return !std::all_of(published.documents.begin(), published.documents.end(),
+                        [&](const auto& entry) { return IsLive(entry); });
+  });
+}
+
 Corpus::Remains Corpus::FindRemains(const std::vector<DocumentId>& documents) const {
   Remains remains;
   {

@@ -60,7 +60,7 @@ StatusOr<std::unique_ptr<Directory>> Directory::Open(Rows& rows) {
 
 template <class Visit>
 Status Directory::LoadFamily(const storage::Snapshot& snapshot, std::string_view family, const Visit& visit) {
-  CLOISTER_ASSIGN_OR_RETURN(const auto keys, rows_.Keys(snapshot, family));
+  CLOISTER_ASSIGN_OR_RETURN(const auto keys, rows_.ReadableKeys(snapshot, family));
   for (const std::string& key : keys) {
     const auto bytes = rows_.Get(snapshot, family, key);
     const Status status = bytes.ok() ? visit(key, *bytes) : bytes.status();
@@ -169,6 +169,7 @@ StatusOr<bool> Directory::PutCollection(Collection collection, std::string_view 
   CLOISTER_RETURN_IF_ERROR(NormaliseNames(collection.reader_groups, kReadersMax, "a reader group"));
   CLOISTER_RETURN_IF_ERROR(NormaliseNames(collection.reader_users, kReadersMax, "a reader"));
   CLOISTER_RETURN_IF_ERROR(ClassFor(collection, "").status());
+  if (!IsValid(collection.retention)) return InvalidArgument("a retention class keeps for 1 to 36500 days");
   std::lock_guard writing(rows_.write_mutex());
   std::string row_key;
   auto state = std::make_shared<PolicyState>(*CurrentPolicy());
@@ -201,6 +202,7 @@ StatusOr<bool> Directory::PutCollection(Collection collection, std::string_view 
   event.fields = {{"change", created ? "collection.created" : "collection.readers"},
                   {"collection_id", HexEncode(row_key)},
                   {"classes", std::to_string(changed)},
+                  {"retention", NameOf(collection.retention)},
                   {"sequence", std::to_string(sequence)}};
   CLOISTER_RETURN_IF_ERROR(rows_.Commit(std::move(batch), {event}));
   std::unique_lock lock(mutex_);
@@ -306,21 +308,32 @@ std::shared_ptr<const PolicyState> Directory::CurrentPolicy() const {
   return policy_;
 }
 
-StatusOr<policy::Principal> Directory::ResolveAt(const storage::Snapshot& snapshot,
-                                                 policy::Principal principal) const {
-  principal.groups.clear();
+StatusOr<User> Directory::UserAt(const storage::Snapshot& snapshot, std::string_view name) const {
   std::string row_key;
   {
     std::shared_lock lock(mutex_);
-    const auto found = users_.find(principal.user);
+    const auto found = users_.find(name);
     if (found == users_.end()) return NotFound("no such user in the directory");
     row_key = found->second.row_key;
   }
   CLOISTER_ASSIGN_OR_RETURN(const std::string bytes, rows_.Get(snapshot, kUsersFamily, row_key));
   CLOISTER_ASSIGN_OR_RETURN(User user, ParseUser(bytes));
-  if (user.name != principal.user) return DataLoss("a user row names another user");
+  if (user.name != name) return DataLoss("a user row names another user");
+  return user;
+}
+
+StatusOr<policy::Principal> Directory::ResolveAt(const storage::Snapshot& snapshot,
+                                                 policy::Principal principal) const {
+  principal.groups.clear();
+  CLOISTER_ASSIGN_OR_RETURN(User user, UserAt(snapshot, principal.user));
   principal.groups = std::move(user.groups);
   return principal;
+}
+
+StatusOr<std::vector<std::string>> Directory::RolesAt(const storage::Snapshot& snapshot,
+                                                      std::string_view user) const {
+  CLOISTER_ASSIGN_OR_RETURN(User found, UserAt(snapshot, user));
+  return std::move(found.roles);
 }
 
 StatusOr<policy::AccessClass> Directory::ClassAt(const storage::Snapshot& snapshot, const ClassId& id) const {

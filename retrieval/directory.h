@@ -74,11 +74,13 @@ class Directory {
   std::shared_ptr<const PolicyState> CurrentPolicy() const;
   // For releasing: from the sealed rows of one snapshot. Errors: kNotFound, kDataLoss, kUnavailable.
   StatusOr<policy::Principal> ResolveAt(const storage::Snapshot& snapshot, policy::Principal principal) const;
+  StatusOr<std::vector<std::string>> RolesAt(const storage::Snapshot& snapshot, std::string_view user) const;
   StatusOr<policy::AccessClass> ClassAt(const storage::Snapshot& snapshot, const ClassId& id) const;
 
  private:
   explicit Directory(Rows& rows) : rows_(rows) {}
   Status Load();
+  StatusOr<User> UserAt(const storage::Snapshot& snapshot, std::string_view name) const;
   template <class Visit>
   Status LoadFamily(const storage::Snapshot& snapshot, std::string_view family, const Visit& visit);
 

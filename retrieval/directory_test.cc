@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "retrieval/test_support.h"
 
 namespace cloister::retrieval {
@@ -30,6 +32,38 @@ TEST_F(DirectoryTest, TellsNewCollectionsFromChangedOnes) {
   EXPECT_TRUE(*directory().PutCollection({"ward", {"nurses"}, {}, "", false}, "gateway"));
   EXPECT_FALSE(*directory().PutCollection({"ward", {"doctors"}, {}, "", false}, "gateway"));
   EXPECT_EQ(directory().FindCollection("ward")->classification, "internal");
+}
+
+TEST_F(DirectoryTest, TheRetentionClassOfACollectionSurvivesARestartAndIsRecorded) {
+  EXPECT_EQ(directory().PutCollection({"ward", {}, {}, "", false, {Retention::Kind::kKeepDays, 0}}, "gateway")
+                .status()
+                .code(),
+            StatusCode::kInvalidArgument);
+  test_.AddCollection("ward", {"nurses"});
+  EXPECT_EQ(directory().FindCollection("ward")->retention, Retention());
+  test_.AddCollection("ward", {"nurses"}, {}, "keep-365-days");
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(NameOf(directory().FindCollection("ward")->retention), "keep-365-days");
+    test_.Reopen();
+  }
+  std::vector<std::string> recorded;
+  ASSERT_TRUE(test_.corpus->rows()
+                  .DeliverEvents([&](const Event& event) {
+                    for (const auto& [name, value] : event.fields) {
+                      if (name == "retention") recorded.push_back(value);
+                    }
+                    return absl::OkStatus();
+                  })
+                  .ok());
+  std::sort(recorded.begin(), recorded.end());  // After a restart events come in any order.
+  EXPECT_EQ(recorded, (std::vector<std::string>{"keep-365-days", "shred"}));
+}
+
+TEST_F(DirectoryTest, RolesAreReadFromTheSealedDirectory) {
+  test_.AddUser("officer", {}, {"compliance", "auditor"});
+  const auto snapshot = test_.corpus->rows().GetSnapshot();
+  EXPECT_EQ(*directory().RolesAt(*snapshot, "officer"), (std::vector<std::string>{"auditor", "compliance"}));
+  EXPECT_EQ(directory().RolesAt(*snapshot, "nobody").status().code(), StatusCode::kNotFound);
 }
 
 TEST_F(DirectoryTest, ChangesOfReadersRewriteClassesAndNotDocuments) {

@@ -9,17 +9,23 @@
 namespace cloister::retrieval {
 namespace {
 
-constexpr std::string_view kContentFamilies[] = {kDocumentsFamily, kOriginalsFamily, kTextFamily,
-                                                 kChunksFamily,    kVectorsFamily,   kSentenceVectorsFamily};
+constexpr std::string_view kContentFamilies[] = {kDocumentsFamily,      kOriginalsFamily, kTextFamily,
+                                                 kChunksFamily,         kVectorsFamily,   kSentenceVectorsFamily,
+                                                 kKeptVersionsFamily};
 
 }  // namespace
 
 StatusOr<ErasedRows> DocumentStore::AddErasure(const storage::Snapshot& snapshot, const DocumentId& document,
                                                storage::WriteBatch& batch) const {
+  return AddRemoval(snapshot, document.bytes(), batch);
+}
+
+StatusOr<ErasedRows> DocumentStore::AddRemoval(const storage::Snapshot& snapshot, std::string_view prefix,
+                                               storage::WriteBatch& batch) const {
   ErasedRows erased;
   for (const std::string_view family : kContentFamilies) {
     CLOISTER_RETURN_IF_ERROR(
-        snapshot.Scan(family, document.bytes(), [&](std::string_view row_key, std::string_view record) {
+        snapshot.Scan(family, prefix, [&](std::string_view row_key, std::string_view record) {
           batch.Delete(family, row_key);
           ++erased.rows;
           const auto key = storage::RecordKeyId(record);
@@ -34,6 +40,11 @@ StatusOr<ErasedRows> DocumentStore::AddErasure(const storage::Snapshot& snapshot
 
 void DocumentStore::Erased(const DocumentId& document) {
   std::unique_lock lock(mutex_);
+  unreadable_former_.erase(document);
+  if (const auto kept = kept_.find(document); kept != kept_.end()) {
+    const auto info = kept->second.front().info;  // ForgetKept() takes it out of the map.
+    ForgetKept(*info);
+  }
   const auto found = documents_.find(document);
   if (found == documents_.end()) {
     unreadable_.erase(document);

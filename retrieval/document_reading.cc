@@ -30,6 +30,18 @@ StatusOr<DocumentInfo> DocumentStore::InfoAt(const storage::Snapshot& snapshot, 
   return info;
 }
 
+StatusOr<DocumentInfo> DocumentStore::AnyInfoAt(const storage::Snapshot& snapshot, const DocumentId& document,
+                                                const VersionId& version) const {
+  auto current = InfoAt(snapshot, document, version);
+  if (current.status().code() != StatusCode::kNotFound) return current;
+  CLOISTER_ASSIGN_OR_RETURN(const std::string bytes,
+                            rows_.Get(snapshot, kKeptVersionsFamily, VersionKey(document, version)));
+  CLOISTER_ASSIGN_OR_RETURN(KeptRow row, ParseKeptRow(bytes));
+  if (row.info.document != document || row.info.version != version)
+    return DataLoss("a kept version row names another version");
+  return std::move(row.info);
+}
+
 StatusOr<std::string> DocumentStore::TextAt(const storage::Snapshot& snapshot, const DocumentInfo& info,
                                             uint64_t start, uint64_t end) const {
   if (start > end || end > info.text_bytes) return DataLoss("a range lies outside its document's text");

@@ -10,24 +10,11 @@
 #include "common/log.h"
 #include "crypto/hash.h"
 #include "crypto/random.h"
-#include "storage/sealed_record.h"
 
 namespace cloister::retrieval {
 namespace {
 
 constexpr size_t kLoadThreads = 4;  // Loading waits for keys more than it computes.
-
-// No part of a name holds a zero byte, so the key is unique.
-std::string SourceKey(const SourceName& name) {
-  std::string key(name.collection);
-  for (const std::string* part : {&name.origin, &name.source}) {
-    key.push_back('\0');
-    key.append(*part);
-  }
-  return key;
-}
-
-SourceName NameOf(const DocumentInfo& info) { return {info.collection, info.origin, info.source}; }
 
 // Everything that was put, save the vectors: the same text embedded twice may differ in the last bit.
 std::string ContentDigest(const NewDocument& document, const DocumentInfo& info) {
@@ -96,6 +83,18 @@ Event DocumentEvent(std::string_view name, std::string_view actor, const Documen
 
 }  // namespace
 
+// No part of a name holds a zero byte, so the key is unique.
+std::string SourceKey(const SourceName& name) {
+  std::string key(name.collection);
+  for (const std::string* part : {&name.origin, &name.source}) {
+    key.push_back('\0');
+    key.append(*part);
+  }
+  return key;
+}
+
+SourceName NameOf(const DocumentInfo& info) { return {info.collection, info.origin, info.source}; }
+
 StatusOr<std::unique_ptr<DocumentStore>> DocumentStore::Open(Rows& rows, Directory& directory, RetiredKeys& retired,
                                                              Suppressions& suppressions, const Clock& clock) {
   std::unique_ptr<DocumentStore> store(new DocumentStore(rows, directory, retired, suppressions, clock));
@@ -105,32 +104,37 @@ StatusOr<std::unique_ptr<DocumentStore>> DocumentStore::Open(Rows& rows, Directo
 
 Status DocumentStore::Load() {
   const auto snapshot = rows_.GetSnapshot();
-  CLOISTER_ASSIGN_OR_RETURN(const auto keys, rows_.Keys(*snapshot, kDocumentsFamily));
+  std::vector<std::pair<std::string_view, std::string>> rows;  // Family and key.
+  for (const std::string_view family : {kDocumentsFamily, kKeptVersionsFamily}) {
+    CLOISTER_ASSIGN_OR_RETURN(const auto keys, rows_.ReadableKeys(*snapshot, family));
+    for (const std::string& key : keys) rows.emplace_back(family, key);
+  }
   std::atomic<size_t> next = 0;
   std::mutex mutex;
   Status failure;
   const auto work = [&] {
-    for (size_t i = next++; i < keys.size(); i = next++) {
-      const auto bytes = rows_.Get(*snapshot, kDocumentsFamily, keys[i]);
-      auto info = bytes.ok() ? ParseDocumentInfo(*bytes) : StatusOr<DocumentInfo>(bytes.status());
+    for (size_t i = next++; i < rows.size(); i = next++) {
+      const auto& [family, key] = rows[i];
+      const auto bytes = rows_.Get(*snapshot, family, key);
       std::lock_guard lock(mutex);
-      if (info.ok()) {
-        Remember(std::make_shared<DocumentInfo>(*std::move(info)));
-      } else if (!IsUnreadable(info.status())) {
-        failure = info.status();
-        next = keys.size();
-      } else {
-        LogStatus(LogLevel::kError, "retrieval.document_unreadable", info.status());
-        if (const auto id = DocumentId::FromBytes(std::string_view(keys[i]).substr(0, kIdBytes)); id.ok()) {
-          unreadable_.insert(*id);
-        }
+      const Status status = bytes.ok() ? LoadRow(family, *bytes) : bytes.status();
+      if (status.ok()) continue;
+      if (!IsUnreadable(status)) {
+        failure = status;
+        next = rows.size();
+        continue;
+      }
+      LogStatus(LogLevel::kError, "retrieval.document_unreadable", status);
+      if (const auto id = DocumentId::FromBytes(std::string_view(key).substr(0, kIdBytes)); id.ok()) {
+        (family == kDocumentsFamily ? unreadable_ : unreadable_former_).insert(*id);
       }
     }
   };
   std::vector<std::thread> threads;
-  for (size_t i = 1; i < std::min(kLoadThreads, keys.size()); ++i) threads.emplace_back(work);
+  for (size_t i = 1; i < std::min(kLoadThreads, rows.size()); ++i) threads.emplace_back(work);
   work();
   for (std::thread& thread : threads) thread.join();
+  SortKept();
   return failure;
 }
 
@@ -162,18 +166,6 @@ StatusOr<storage::DataKey> DocumentStore::TakeKey() {
   storage::DataKey key = std::move(keys_ahead_.back());
   keys_ahead_.pop_back();
   return key;
-}
-
-StatusOr<std::vector<KeyId>> DocumentStore::RetireKeyOf(const DocumentInfo& info, storage::WriteBatch& batch) {
-  const auto record = rows_.GetSnapshot()->Get(kDocumentsFamily, VersionKey(info.document, info.version));
-  const auto id = record.ok() ? storage::RecordKeyId(*record) : StatusOr<KeyId>(record.status());
-  if (!id.ok() && !IsUnreadable(id.status())) return id.status();
-  if (!id.ok()) {
-    LogStatus(LogLevel::kWarning, "retrieval.key_of_damaged_row_kept", id.status());
-    return std::vector<KeyId>();
-  }
-  CLOISTER_RETURN_IF_ERROR(retired_.Retire(batch, {*id}));
-  return std::vector<KeyId>{*id};
 }
 
 Status DocumentStore::CheckNotSuppressed(const DocumentInfo& info) const {
@@ -216,7 +208,8 @@ StatusOr<DocumentStore::PutResult> DocumentStore::Put(const NewDocument& documen
   CLOISTER_RETURN_IF_ERROR(CheckNotSuppressed(info));
   CLOISTER_RETURN_IF_ERROR(CheckEmbedder(info, replaced.get()));
   CLOISTER_ASSIGN_OR_RETURN(const storage::DataKey key, TakeKey());
-  info.document = replaced ? replaced->document : crypto::RandomId<DocumentId>();
+  const auto former = replaced ? replaced->document : FormerIdOf(NameOf(info));
+  info.document = former ? *former : crypto::RandomId<DocumentId>();
   info.version = crypto::RandomId<VersionId>();
   info.sequence = rows_.NextSequence();
   info.put_at_ns = clock_.Now().time_since_epoch().count();
@@ -227,21 +220,22 @@ StatusOr<DocumentStore::PutResult> DocumentStore::Put(const NewDocument& documen
     chunks.back().id = crypto::RandomId<ChunkId>();
   }
   CLOISTER_RETURN_IF_ERROR(WriteContent(batch, key, info, document, chunks));
-  std::vector<KeyId> retired;
+  GivenUp given_up;
+  Event event = DocumentEvent(replaced ? "document.updated" : "document.ingested", actor, info);
   if (replaced) {
-    DeleteRows(batch, *replaced);
-    CLOISTER_ASSIGN_OR_RETURN(retired, RetireKeyOf(*replaced, batch));
+    CLOISTER_ASSIGN_OR_RETURN(given_up, GiveUp(*replaced, false, batch));
+    event.fields.emplace_back("former", given_up.Name());
   }
-  const Event event = DocumentEvent(replaced ? "document.updated" : "document.ingested", actor, info);
   CLOISTER_RETURN_IF_ERROR(rows_.Commit(std::move(batch), {event}, &key));
 
   directory_.ClassCommitted(class_of);
-  retired_.Committed(retired);
+  retired_.Committed(given_up.retired);
   PutResult result{std::make_shared<DocumentInfo>(std::move(info)), std::nullopt, false};
   std::unique_lock lock(mutex_);
   if (replaced) {
     result.replaced = replaced->document;
     Forget(*replaced);
+    if (given_up.kept) RememberKept(*std::move(given_up.kept));
   }
   Remember(result.info);
   return result;
@@ -295,6 +289,13 @@ void DocumentStore::DeleteRows(storage::WriteBatch& batch, const DocumentInfo& i
   };
   parts(kTextFamily, RowsFor(info.text_bytes, kTextRowBytes));
   parts(kChunksFamily, RowsFor(info.chunks, kChunksPerRow));
+  DeleteVectors(batch, info);
+}
+
+void DocumentStore::DeleteVectors(storage::WriteBatch& batch, const DocumentInfo& info) const {
+  const auto parts = [&](std::string_view family, uint32_t count) {
+    for (uint32_t i = 0; i < count; ++i) batch.Delete(family, PartKey(info.document, info.version, i));
+  };
   if (info.dimension != 0) parts(kVectorsFamily, RowsFor(info.chunks, kChunksPerRow));
   if (info.sentence_vectors) parts(kSentenceVectorsFamily, RowsFor(info.chunks, kChunksPerSentenceRow));
 }
@@ -304,19 +305,20 @@ StatusOr<std::optional<DocumentId>> DocumentStore::Delete(const SourceName& name
   const auto info = FindSource(name);
   if (!info) return std::optional<DocumentId>();
   storage::WriteBatch batch;
-  DeleteRows(batch, *info);
-  CLOISTER_ASSIGN_OR_RETURN(const std::vector<KeyId> retired, RetireKeyOf(*info, batch));
-  const Event event = DocumentEvent("document.deleted", actor, *info);
+  CLOISTER_ASSIGN_OR_RETURN(GivenUp given_up, GiveUp(*info, true, batch));
+  Event event = DocumentEvent("document.deleted", actor, *info);
+  event.fields.emplace_back("former", given_up.Name());
   // It names the subjects, so it waits under the key that goes with the document.
   std::optional<storage::DataKey> key;
-  if (!retired.empty()) {
-    const auto found = rows_.keys().GetKey(retired.front());
+  if (given_up.key) {
+    const auto found = rows_.keys().GetKey(*given_up.key);
     if (found.ok()) key = *found;
   }
   CLOISTER_RETURN_IF_ERROR(rows_.Commit(std::move(batch), {event}, key ? &*key : nullptr));
-  retired_.Committed(retired);
+  retired_.Committed(given_up.retired);
   std::unique_lock lock(mutex_);
   Forget(*info);
+  if (given_up.kept) RememberKept(*std::move(given_up.kept));
   return std::optional<DocumentId>(info->document);
 }
 
@@ -349,7 +351,9 @@ size_t DocumentStore::Count() const {
 
 size_t DocumentStore::UnreadableDocuments() const {
   std::shared_lock lock(mutex_);
-  return unreadable_.size();
+  size_t count = unreadable_.size();
+  for (const DocumentId& document : unreadable_former_) count += unreadable_.contains(document) ? 0 : 1;
+  return count;
 }
 
 void DocumentStore::MarkUnreadable(const DocumentId& document) const {

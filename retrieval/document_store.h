@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <shared_mutex>
@@ -35,6 +36,9 @@ constexpr size_t kSentencesPerChunkMax = 4'096;
 constexpr size_t kBoxesPerSentenceMax = 1'024;
 constexpr size_t kSectionDepthMax = 32;
 constexpr uint32_t kDimensionMax = 4'096;
+// Beyond either, what would supersede or delete one more version is refused.
+constexpr size_t kKeptVersionsPerDocumentMax = 10'000;
+constexpr size_t kKeptVersionsMax = 1'000'000;
 // Keys made durable at once, so that most documents need no call: the first time the one, then twice as many each time.
 constexpr uint32_t kDocumentKeysAheadMin = 64, kDocumentKeysAheadMax = 1'024;
 
@@ -64,6 +68,22 @@ struct ChunkContent {
   std::vector<float> sentence_vectors;  // Sentences x 2 x dimension, or empty.
 };
 
+// A former version that the retention class of its collection keeps: text, original and chunk table, no vectors. Never in
+// the index, never released.
+struct KeptVersion {
+  std::shared_ptr<const DocumentInfo> info;
+  int64_t superseded_at_ns = 0;  // Unix time.
+  bool deleted = false;          // The document was deleted, not replaced.
+};
+
+// What is here of one document.
+struct DocumentHistory {
+  DocumentId document;
+  std::shared_ptr<const DocumentInfo> current;  // Null: it was deleted, or cannot be read.
+  std::vector<KeptVersion> kept;                // Newest first.
+  std::vector<std::shared_ptr<const DocumentInfo>> Versions() const;  // All of them, newest first.
+};
+
 // What erasing a document takes away.
 struct ErasedRows {
   uint64_t rows = 0;
@@ -84,12 +104,34 @@ class DocumentStore {
     bool unchanged = false;              // Nothing was written: the same content was there.
   };
   // Durable when it returns, under a key of its own. Replaces the current version of the same collection, origin and
-  // source in the same batch, and retires that one's key. Errors: kInvalidArgument (a limit, a range, a name, a date),
-  // kNotFound (no such collection), kFailedPrecondition (vectors of another embedder than the documents that are
-  // there), kAborted (it was erased on request and may not come back), kResourceExhausted (disk full), kUnavailable.
+  // source in the same batch; that one is kept, or its rows are deleted and its key is retired, as the collection's
+  // retention class says. A document that was deleted and has kept versions goes on under its id. Errors:
+  // kInvalidArgument (a limit, a range, a name, a date), kNotFound (no such collection), kFailedPrecondition (vectors of
+  // another embedder than the documents that are there), kAborted (it was erased on request and may not come back),
+  // kResourceExhausted (disk full, too many kept versions), kUnavailable.
   StatusOr<PutResult> Put(const NewDocument& document, std::string_view actor);
-  // The document that was deleted, or nothing; its key is retired. Errors: kUnavailable, kResourceExhausted.
+  // The document that was deleted, or nothing; its version is kept or given up as above. Errors: kUnavailable,
+  // kResourceExhausted.
   StatusOr<std::optional<DocumentId>> Delete(const SourceName& name, std::string_view actor);
+
+  // Former versions. Those of one document, those of a collection (empty: of all), and one version, current or kept.
+  std::optional<DocumentHistory> HistoryOf(const DocumentId& document) const;
+  std::vector<DocumentHistory> Histories(std::string_view collection) const;
+  struct FoundVersion {
+    std::shared_ptr<const DocumentInfo> info;
+    bool current = false;
+  };
+  std::optional<FoundVersion> FindVersion(const DocumentId& document, const VersionId& version) const;
+  // When nothing keeps a version any more, as its collection's class says now; nothing: it is kept for good, or damage
+  // hides which class counts.
+  std::optional<int64_t> EndOfVersion(const KeptVersion& version) const;
+  // Deletes the rows and retires the keys of kept versions for which `over` says so, at most `versions_max` of them, in
+  // one batch; returns how many. Takes rows.write_mutex(), which `over` runs under. Errors: kUnavailable,
+  // kResourceExhausted.
+  StatusOr<size_t> EndKept(const std::function<bool(const KeptVersion&)>& over, size_t versions_max,
+                           std::string_view actor);
+  // Counts a document with a former version that turned out damaged.
+  void MarkFormerUnreadable(const DocumentId& document) const;
 
   // Erasing, in two halves. The first adds the removal of every row of any version of `document` to `batch` and says
   // which keys seal them, also when the document cannot be read; the caller holds rows.write_mutex(). The second
@@ -108,9 +150,13 @@ class DocumentStore {
   // Counts a document whose rows turned out damaged after it was loaded; once for each.
   void MarkUnreadable(const DocumentId& document) const;
 
-  // From the rows of one snapshot. Errors: kNotFound (no such version any more), kDataLoss, kUnavailable.
+  // From the rows of one snapshot. Errors: kNotFound (no such version any more, or one that is only kept), kDataLoss,
+  // kUnavailable.
   StatusOr<DocumentInfo> InfoAt(const storage::Snapshot& snapshot, const DocumentId& document,
                                 const VersionId& version) const;
+  // The same for a version that is current or kept.
+  StatusOr<DocumentInfo> AnyInfoAt(const storage::Snapshot& snapshot, const DocumentId& document,
+                                   const VersionId& version) const;
   StatusOr<ChunkContent> ChunkAt(const storage::Snapshot& snapshot, const DocumentInfo& info,
                                  uint32_t chunk) const;
   StatusOr<std::string> TextAt(const storage::Snapshot& snapshot, const DocumentInfo& info, uint64_t start,
@@ -129,12 +175,32 @@ class DocumentStore {
   Status Load();
   StatusOr<storage::DataKey> TakeKey();
   Status CheckNotSuppressed(const DocumentInfo& info) const;
-  // Adds to `batch` that the key of this version is retired; returns it, or nothing when damage hides which it is.
-  StatusOr<std::vector<KeyId>> RetireKeyOf(const DocumentInfo& info, storage::WriteBatch& batch);
+  // The key of this version, by the first of its rows that tells; nothing when none does.
+  StatusOr<std::optional<KeyId>> KeyOf(const DocumentInfo& info) const;
+  // What becomes of a version that is superseded or deleted now.
+  struct GivenUp {
+    std::optional<KeyId> key;         // Of the version.
+    std::vector<KeyId> retired;       // That key, when it is.
+    std::optional<KeptVersion> kept;  // Otherwise.
+    std::string_view Name() const { return kept ? "kept" : "given-up"; }
+  };
+  // Adds it to `batch`. Errors: kResourceExhausted (kKeptVersionsMax and the like), kUnavailable.
+  StatusOr<GivenUp> GiveUp(const DocumentInfo& info, bool deleted, storage::WriteBatch& batch);
+  Status CheckMayKeep(const DocumentId& document) const;
+  // One row of the documents or of the kept versions into memory. Errors: those of reading it.
+  Status LoadRow(std::string_view family, std::string_view bytes);
+  void SortKept();
+  void RememberKept(KeptVersion version);
+  void ForgetKept(const DocumentInfo& info);  // Every version of its document.
+  std::optional<DocumentId> FormerIdOf(const SourceName& name) const;
+  // Every row whose key begins with `prefix`, and the keys that seal them.
+  StatusOr<ErasedRows> AddRemoval(const storage::Snapshot& snapshot, std::string_view prefix,
+                                  storage::WriteBatch& batch) const;
   Status CheckEmbedder(const DocumentInfo& info, const DocumentInfo* replaced) const;
   Status WriteContent(storage::WriteBatch& batch, const storage::DataKey& key, const DocumentInfo& info,
                       const NewDocument& document, const std::vector<Chunk>& chunks);
   void DeleteRows(storage::WriteBatch& batch, const DocumentInfo& info) const;
+  void DeleteVectors(storage::WriteBatch& batch, const DocumentInfo& info) const;
   void Forget(const DocumentInfo& info);
   void Remember(std::shared_ptr<const DocumentInfo> info);
 
@@ -149,11 +215,18 @@ class DocumentStore {
   std::unordered_map<DocumentId, std::shared_ptr<const DocumentInfo>> documents_;
   std::unordered_map<std::string, DocumentId> sources_;  // By SourceKey().
   mutable std::unordered_set<DocumentId> unreadable_;
+  std::unordered_map<DocumentId, std::vector<KeptVersion>> kept_;   // Oldest first.
+  std::unordered_map<std::string, DocumentId> kept_sources_;        // By SourceKey(): whose versions kept_ has.
+  size_t kept_total_ = 0;
+  mutable std::unordered_set<DocumentId> unreadable_former_;        // With a damaged former version.
   size_t embedded_ = 0;          // Documents with vectors.
   std::string embedder_sha256_;  // Of those.
   uint32_t dimension_ = 0;
 };
 
+// Unique for a name.
+std::string SourceKey(const SourceName& name);
+SourceName NameOf(const DocumentInfo& info);
 // Checks everything that needs no store. Errors: kInvalidArgument.
 Status Validate(const NewDocument& document);
 // "2026-11-22", a day that exists. Errors: kInvalidArgument.

@@ -18,8 +18,22 @@ std::string Plural(uint64_t count, std::string_view noun) {
   return std::to_string(count) + " " + std::string(noun) + (count == 1 ? "" : "s");
 }
 
-bool ConcernsOthers(const DocumentInfo& info, std::string_view subject) {
-  return std::any_of(info.subjects.begin(), info.subjects.end(), [&](const auto& s) { return s != subject; });
+bool Declares(const DocumentInfo& info, std::string_view subject) {
+  return std::binary_search(info.subjects.begin(), info.subjects.end(), subject);
+}
+
+bool AnyDeclares(const std::vector<std::shared_ptr<const DocumentInfo>>& versions, std::string_view subject) {
+  return std::any_of(versions.begin(), versions.end(), [&](const auto& info) { return Declares(*info, subject); });
+}
+
+// Whether erasing the document, which takes all of its versions, takes something that is not this subject's alone: a
+// version that concerns others, or a current one that does not concern the subject.
+bool ConcernsOthers(const DocumentHistory& history, std::string_view subject) {
+  if (history.current && !Declares(*history.current, subject)) return true;
+  const auto versions = history.Versions();
+  return std::any_of(versions.begin(), versions.end(), [&](const auto& info) {
+    return std::any_of(info->subjects.begin(), info->subjects.end(), [&](const auto& s) { return s != subject; });
+  });
 }
 
 Status NothingFits() { return NotFound("no document of this name is here; it may be spelt differently or be erased"); }
@@ -51,7 +65,8 @@ std::vector<std::string> Outside(const ErasureRecord& record) {
       "next job refuses it.");
   if (record.kept > 0) {
     outside.push_back(Plural(record.kept, "document") +
-                      " that concern other subjects, too, were kept by decision of who asked.");
+                      " that concern other subjects, too, or this one in a former version only, were kept by decision of "
+                      "who asked.");
   }
   outside.push_back(
       "Ciphertext may stay in database files, older backups and freed blocks of the disk until they are overwritten; no "
@@ -87,45 +102,65 @@ StatusOr<std::unique_ptr<Eraser>> Eraser::Open(Corpus& corpus, ErasureAudit& aud
   return eraser;
 }
 
+// The holds that cover any of its versions, each once.
+std::vector<Hold> Eraser::HoldsOn(const DocumentHistory& history) const {
+  std::vector<Hold> holds;
+  for (const auto& info : history.Versions()) {
+    for (Hold& hold : holds_->Covering(*info)) {
+      const bool known = std::any_of(holds.begin(), holds.end(), [&](const Hold& h) { return h.id == hold.id; });
+      if (!known) holds.push_back(std::move(hold));
+    }
+  }
+  return holds;
+}
+
+StatusOr<std::vector<PlannedDocument>> Eraser::ResolveDocument(const ErasureTarget& target) const {
+  const DocumentStore& documents = corpus_.documents();
+  std::vector<PlannedDocument> found;
+  const auto add = [&](const DocumentHistory& history) {
+    found.push_back({history.Versions().front(), history.document, false, HoldsOn(history)});
+  };
+  if (target.document_id) {
+    if (const auto history = documents.HistoryOf(*target.document_id)) {
+      add(*history);
+    } else {
+      CLOISTER_ASSIGN_OR_RETURN(const uint64_t rows,
+                                documents.CountRows(*corpus_.rows().GetSnapshot(), *target.document_id));
+      if (rows > 0) found.push_back({nullptr, *target.document_id, false, {}});
+    }
+  } else {
+    for (const auto& history : documents.Histories(target.document.collection)) {
+      const auto info = history.Versions().front();
+      if (info->source != target.document.source) continue;
+      if (target.document.origin.empty() || info->origin == target.document.origin) add(history);
+    }
+  }
+  if (found.empty()) return NothingFits();
+  for (const PlannedDocument& document : found) {
+    if (!document.info || document.info->origin == found.front().info->origin) continue;
+    return InvalidArgument("documents of several origins have this name; say which with --origin");
+  }
+  return found;
+}
+
 StatusOr<std::vector<PlannedDocument>> Eraser::Resolve(const ErasureTarget& target) const {
   const DocumentStore& documents = corpus_.documents();
   std::vector<PlannedDocument> found;
-  const auto add = [&](std::shared_ptr<const DocumentInfo> info) {
-    found.push_back({info, info->document, false, holds_->Covering(*info)});
+  const auto add = [&](const DocumentHistory& history, bool shared) {
+    found.push_back({history.Versions().front(), history.document, shared, HoldsOn(history)});
   };
   switch (target.kind) {
-    case TargetKind::kDocument: {
-      if (target.document_id) {
-        if (const auto info = documents.Find(*target.document_id)) {
-          add(info);
-        } else {
-          CLOISTER_ASSIGN_OR_RETURN(const uint64_t rows,
-                                    documents.CountRows(*corpus_.rows().GetSnapshot(), *target.document_id));
-          if (rows > 0) found.push_back({nullptr, *target.document_id, false, {}});
-        }
-      } else {
-        for (const auto& info : documents.List(target.document.collection)) {
-          if (info->source != target.document.source) continue;
-          if (target.document.origin.empty() || info->origin == target.document.origin) add(info);
-        }
-      }
-      if (found.empty()) return NothingFits();
-      if (found.size() > 1) {
-        return InvalidArgument("documents of several origins have this name; say which with --origin");
-      }
-      return found;
-    }
+    case TargetKind::kDocument:
+      return ResolveDocument(target);
     case TargetKind::kSubject:
       if (target.subject.empty()) return InvalidArgument("the erasure names no subject");
-      for (const auto& info : documents.List("")) {
-        if (!std::binary_search(info->subjects.begin(), info->subjects.end(), target.subject)) continue;
-        add(info);
-        found.back().shared = ConcernsOthers(*info, target.subject);
+      for (const auto& history : documents.Histories("")) {
+        if (AnyDeclares(history.Versions(), target.subject)) add(history, ConcernsOthers(history, target.subject));
       }
       return found;
     case TargetKind::kCollection:
       if (!corpus_.directory().FindCollection(target.collection)) return NotFound("no such collection");
-      for (const auto& info : documents.List(target.collection)) add(info);
+      for (const auto& history : documents.Histories(target.collection)) add(history, false);
       return found;
   }
   return InvalidArgument("the erasure has no target");
@@ -157,7 +192,8 @@ StatusOr<ErasurePlan> Eraser::Plan(const ErasureTarget& target) const {
                               corpus_.documents().AddErasure(*snapshot, document.document, counted));
     plan.rows += rows.rows;
     plan.keys += rows.keys.size();
-    if (document.info) plan.chunks += document.info->chunks;
+    // Only the current version has any in the index.
+    if (const auto current = corpus_.documents().Find(document.document)) plan.chunks += current->chunks;
     plan.erased.push_back(std::move(document));
   }
   const std::vector<DocumentId> ids = IdsOf(plan.erased);
@@ -177,7 +213,8 @@ Status Eraser::CheckAllowed(const ErasureTarget& target, const ErasurePlan& plan
   const auto shared = std::count_if(plan.erased.begin(), plan.erased.end(), [](const auto& d) { return d.shared; });
   if (target.kind == TargetKind::kSubject && shared > 0 && target.shared == ErasureTarget::Shared::kUndecided) {
     return FailedPrecondition("nothing was erased: " + Plural(static_cast<uint64_t>(shared), "document") +
-                              " concern other subjects, too; say --shared erase or --shared keep");
+                              " concern other subjects, too, or this one in a former version only; say --shared erase or "
+                              "--shared keep");
   }
   return absl::OkStatus();
 }
@@ -312,8 +349,8 @@ Status Eraser::Verify(ErasureRecord& record) const {
   }
   const std::string epoch = std::to_string(record.epoch);
   record.classes = {
-      {"sealed records (text, originals, chunks, sentence vectors)", "deleted, and their keys destroyed",
-       "no row of these documents is left in any column family", record.rows},
+      {"sealed records of every version (text, originals, chunks, sentence vectors)", "deleted, and their keys destroyed",
+       "no row of these documents is left in any column family, kept versions included", record.rows},
       {"index in memory (FAISS vectors, BM25 postings)", "taken out and overwritten",
        "the index knows none of these documents", record.chunks},
       {"index segments on disk", "rewritten without them, and the keys of the former ones destroyed",

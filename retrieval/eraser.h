@@ -24,6 +24,7 @@ namespace cloister::retrieval {
 constexpr size_t kErasedDocumentsMax = 1'000'000;      // In one erasure.
 constexpr size_t kDocumentsPerErasingBatch = 1'000;
 constexpr size_t kErasuresMax = 100'000;               // Remembered.
+constexpr size_t kVersionsPerEndingBatch = 256;
 
 struct ErasureTarget {
   TargetKind kind = TargetKind::kDocument;
@@ -35,7 +36,7 @@ struct ErasureTarget {
 };
 
 struct PlannedDocument {
-  std::shared_ptr<const DocumentInfo> info;  // Null when it cannot be read.
+  std::shared_ptr<const DocumentInfo> info;  // Of its newest version that can be read; null: none can.
   DocumentId document;
   bool shared = false;
   std::vector<Hold> holds;
@@ -94,6 +95,11 @@ class Eraser {
   // Errors: kNotFound, kInvalidArgument, kUnavailable.
   Status RecordNotice(const ErasureId& id, std::string_view recipient, std::string_view how, std::string_view by);
 
+  // Gives up kept versions that their collection's retention class keeps no longer and that no hold covers: rows
+  // deleted, keys retired in the same batch, each recorded. Returns how many. Errors: kUnavailable, kResourceExhausted;
+  // what was given up before stays so.
+  StatusOr<uint64_t> EndDueVersions();
+
   Holds& holds() { return *holds_; }
 
   // Called after each step, for tests that stop there.
@@ -102,6 +108,8 @@ class Eraser {
  private:
   Eraser(Corpus& corpus, ErasureAudit& audit, const Clock& clock) : corpus_(corpus), audit_(audit), clock_(clock) {}
   StatusOr<std::vector<PlannedDocument>> Resolve(const ErasureTarget& target) const;
+  StatusOr<std::vector<PlannedDocument>> ResolveDocument(const ErasureTarget& target) const;
+  std::vector<Hold> HoldsOn(const DocumentHistory& history) const;
   Status CheckAllowed(const ErasureTarget& target, const ErasurePlan& plan) const;
   // Each takes a record to its next step.
   Status Begin(ErasureRecord& record, const ErasurePlan& plan, std::string_view reason);

@@ -13,6 +13,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "vectors are stored as this machine holds them");
 
 constexpr uint8_t kFormat = 1;
+constexpr uint8_t kFormatWithRetention = 2;  // Of a collection that does not shred; others stay readable for older builds.
 constexpr size_t kSentenceBytesMin = 8 + 8 + 1 + 4 + 4;
 constexpr size_t kBoxBytes = 4 + 4 * 4;
 constexpr size_t kChunkBytesMin = kIdBytes + 8 + 8 + 4 + 4 + 4 + 4;
@@ -149,26 +150,61 @@ StatusOr<User> ParseUser(std::string_view bytes) {
 
 std::string Serialise(const Collection& collection) {
   ByteWriter out;
-  out.U8(kFormat);
+  const bool shreds = collection.retention == Retention();
+  out.U8(shreds ? kFormat : kFormatWithRetention);
   out.String(collection.name);
   WriteStrings(out, collection.reader_groups);
   WriteStrings(out, collection.reader_users);
   out.String(collection.classification);
   out.U8(collection.no_sentence_vectors ? 1 : 0);
+  if (shreds) return out.Take();
+  out.U8(static_cast<uint8_t>(collection.retention.kind));
+  out.U32(collection.retention.days);
   return out.Take();
 }
 
 StatusOr<Collection> ParseCollection(std::string_view bytes) {
+  const bool with_retention = !bytes.empty() && static_cast<uint8_t>(bytes[0]) == kFormatWithRetention;
   ByteReader in(bytes);
-  CLOISTER_RETURN_IF_ERROR(CheckFormat(in, "collection row"));
+  if (with_retention) {
+    in.U8();
+  } else {
+    CLOISTER_RETURN_IF_ERROR(CheckFormat(in, "collection row"));
+  }
   Collection collection;
   collection.name = in.String();
   collection.reader_groups = ReadStrings(in);
   collection.reader_users = ReadStrings(in);
   collection.classification = in.String();
   collection.no_sentence_vectors = in.U8() != 0;
+  if (with_retention) {
+    collection.retention.kind = static_cast<Retention::Kind>(in.U8());
+    collection.retention.days = in.U32();
+  }
   CLOISTER_RETURN_IF_ERROR(in.Finish("collection row"));
+  if (!IsValid(collection.retention)) return DataLoss("collection row: it has a retention class that does not exist");
   return collection;
+}
+
+std::string Serialise(const KeptRow& row) {
+  ByteWriter out;
+  out.U8(kFormat);
+  out.U64(static_cast<uint64_t>(row.superseded_at_ns));
+  out.U8(row.deleted ? 1 : 0);
+  out.String(Serialise(row.info));
+  return out.Take();
+}
+
+StatusOr<KeptRow> ParseKeptRow(std::string_view bytes) {
+  ByteReader in(bytes);
+  CLOISTER_RETURN_IF_ERROR(CheckFormat(in, "kept version row"));
+  KeptRow row;
+  row.superseded_at_ns = static_cast<int64_t>(in.U64());
+  row.deleted = in.U8() != 0;
+  const std::string_view info = in.String();
+  CLOISTER_RETURN_IF_ERROR(in.Finish("kept version row"));
+  CLOISTER_ASSIGN_OR_RETURN(row.info, ParseDocumentInfo(info));
+  return row;
 }
 
 std::string Serialise(const ClassRow& row) {

@@ -12,6 +12,7 @@
 #include "common/id.h"
 #include "common/status.h"
 #include "policy/access_class.h"
+#include "retrieval/retention.h"
 
 namespace cloister::retrieval {
 
@@ -85,7 +86,17 @@ struct Collection {
   std::vector<std::string> reader_groups, reader_users;  // Sorted, unique.
   std::string classification = "internal";
   bool no_sentence_vectors = false;
+  Retention retention = {};  // Of superseded and deleted versions of its documents.
   bool operator==(const Collection&) const = default;
+};
+
+// A version that is not the current one and is kept. Takes the place of its document row, so that neither damage nor the
+// loss of a row makes a former version the current one.
+struct KeptRow {
+  int64_t superseded_at_ns = 0;  // Unix time.
+  bool deleted = false;          // The document was deleted, not replaced.
+  DocumentInfo info;
+  bool operator==(const KeptRow&) const = default;
 };
 
 struct ClassRow {
@@ -102,6 +113,8 @@ std::string Serialise(const User& user);
 StatusOr<User> ParseUser(std::string_view bytes);
 std::string Serialise(const Collection& collection);
 StatusOr<Collection> ParseCollection(std::string_view bytes);
+std::string Serialise(const KeptRow& row);
+StatusOr<KeptRow> ParseKeptRow(std::string_view bytes);
 std::string Serialise(const ClassRow& row);
 StatusOr<ClassRow> ParseClassRow(std::string_view bytes);
 std::string SerialiseChunks(const Chunk* chunks, size_t count);

@@ -58,6 +58,10 @@ struct Format {
   std::function<Status(std::string_view)> parse;
 };
 
+Collection ExampleKeepingCollection() {
+  return {"ward", {"nurses"}, {}, "internal", false, {Retention::Kind::kKeepDays, 365}};
+}
+
 std::vector<Format> Formats() {
   const Chunk chunk = ExampleChunk();
   ClassRow class_row{9, {}};
@@ -72,6 +76,10 @@ std::vector<Format> Formats() {
        [](std::string_view b) { return ParseUser(b).status(); }},
       {"collection", Serialise(Collection{"ward", {"nurses"}, {"b"}, "internal", true}),
        [](std::string_view b) { return ParseCollection(b).status(); }},
+      {"keeping collection", Serialise(ExampleKeepingCollection()),
+       [](std::string_view b) { return ParseCollection(b).status(); }},
+      {"kept version", Serialise(KeptRow{1'795'348'800'000'000'000, true, ExampleInfo()}),
+       [](std::string_view b) { return ParseKeptRow(b).status(); }},
       {"class", Serialise(class_row), [](std::string_view b) { return ParseClassRow(b).status(); }},
   };
 }
@@ -85,6 +93,29 @@ TEST(RecordsTest, RoundTrip) {
   EXPECT_EQ(*ParseUser(Serialise(user)), user);
   const Collection collection{"ward", {"nurses"}, {"b"}, "secret", true};
   EXPECT_EQ(*ParseCollection(Serialise(collection)), collection);
+  EXPECT_EQ(*ParseCollection(Serialise(ExampleKeepingCollection())), ExampleKeepingCollection());
+  const KeptRow kept{1'795'348'800'000'000'000, true, ExampleInfo()};
+  EXPECT_EQ(*ParseKeptRow(Serialise(kept)), kept);
+}
+
+// Rows from before there were retention classes, and those a build from then can still read.
+TEST(RecordsTest, ACollectionThatShredsIsWrittenAsItAlwaysWas) {
+  Collection collection = ExampleKeepingCollection();
+  EXPECT_EQ(Serialise(collection)[0], 2);
+  collection.retention = {};
+  const std::string bytes = Serialise(collection);
+  EXPECT_EQ(bytes[0], 1);
+  EXPECT_EQ(ParseCollection(bytes)->retention, Retention());
+}
+
+TEST(RecordsTest, ARetentionClassThatDoesNotExistIsRefused) {
+  for (const Retention& bad : {Retention{static_cast<Retention::Kind>(3), 0}, Retention{Retention::Kind::kKeepDays, 0},
+                               Retention{Retention::Kind::kKeepDays, kRetentionDaysMax + 1},
+                               Retention{Retention::Kind::kKeep, 5}}) {
+    Collection collection = ExampleKeepingCollection();
+    collection.retention = bad;
+    EXPECT_EQ(ParseCollection(Serialise(collection)).status().code(), StatusCode::kDataLoss);
+  }
 }
 
 TEST(RecordsTest, RefuseUnknownVersionsByNumber) {
@@ -140,6 +171,10 @@ TEST(RecordsTest, DocumentedExamplesHold) {
             HexEncode(Serialise(User{"a.weber", {"nurses"}, {"auditor"}})));
   EXPECT_EQ(HexEncode(HexExample("documents.md", "collection")),
             HexEncode(Serialise(Collection{"ward", {"nurses"}, {"b"}, "internal", true})));
+  EXPECT_EQ(HexEncode(HexExample("documents.md", "keeping-collection")),
+            HexEncode(Serialise(ExampleKeepingCollection())));
+  EXPECT_EQ(HexEncode(HexExample("documents.md", "kept-version")),
+            HexEncode(Serialise(KeptRow{1'795'348'800'000'000'000, true, ExampleInfo()})));
   EXPECT_EQ(HexEncode(HexExample("documents.md", "class")), HexEncode(Formats().back().bytes));
 }
 

@@ -302,6 +302,7 @@ TEST_F(ReleaseTest, InterleavedRevocationNeverLeaks) {
   test_.recorder.before = nullptr;
   struct SilentRecorder final : ReleaseRecorder {
     StatusOr<uint64_t> Record(const ReleaseRecord&) override { return 1; }
+    StatusOr<uint64_t> RecordReading(const VersionReading&) override { return 1; }
   } silent;
   Releaser releaser(*test_.corpus, *test_.contexts, silent, test_.clock, "local");
   std::vector<std::thread> readers;

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one door that text leaves by. Decides again, at one snapshot of the truth; has the release recorded
-// durably; only then returns passages, with the signals that choosing an answer needs. Does not search.
+// durably; only then returns passages, with the signals that choosing an answer needs. Does not search. Beside that, for
+// who accounts for the past: one version of a document, current or kept, by role and with a reason.
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -51,12 +56,23 @@ struct ReleaseRecord {
   uint32_t withheld = 0;
 };
 
+// One version that is about to be shown as a whole. No text.
+struct VersionReading {
+  policy::Principal principal;
+  std::string reason;
+  DocumentInfo info;
+  bool current = false;
+  uint64_t commit_sequence = 0;  // Of the snapshot it was read at, at least.
+  std::string node_region;
+};
+
 // Thread-safe.
 class ReleaseRecorder {
  public:
   virtual ~ReleaseRecorder() = default;
   // The index of the record, once it is durable.
   virtual StatusOr<uint64_t> Record(const ReleaseRecord& record) = 0;
+  virtual StatusOr<uint64_t> RecordReading(const VersionReading& reading) = 0;
 };
 
 struct SentenceSignals {
@@ -82,6 +98,25 @@ struct ReleaseResult {
   uint64_t audit_index = 0;
 };
 
+// Who may see that former versions exist, and who may read them. Administration alone shows no document.
+inline constexpr const char* kVersionReaderRole = "compliance";
+inline constexpr const char* kVersionListerRole = "auditor";
+
+struct VersionQuery {
+  SourceName name;                      // An empty origin means the only one that fits.
+  std::optional<DocumentId> document;   // Instead of the name.
+};
+struct ListedVersion {
+  std::shared_ptr<const DocumentInfo> info;
+  bool current = false, deleted = false;
+  int64_t superseded_at_ns = 0;          // Unix time; 0: current.
+  std::optional<int64_t> kept_until_ns;  // Nothing: current, or kept for good.
+};
+struct ReadVersion {
+  std::string title, text;
+  uint64_t audit_index = 0;
+};
+
 // Thread-safe. All references must outlive it.
 class Releaser {
  public:
@@ -98,7 +133,21 @@ class Releaser {
   // (keys); whatever the recorder answers, and then nothing is returned.
   StatusOr<ReleaseResult> Release(const ReleaseRequest& request);
 
+  // The versions that are here of one document, newest first; no text. Errors: kPermissionDenied (neither role in the
+  // directory), kUnauthenticated (the assertion has ended), kNotFound, kInvalidArgument (several origins have this name),
+  // kUnavailable.
+  StatusOr<std::vector<ListedVersion>> ListVersions(const policy::Principal& principal,
+                                                    const VersionQuery& query) const;
+  // The text of one version. Errors: kPermissionDenied (the role), kUnauthenticated, kInvalidArgument (the reason),
+  // kNotFound, kDataLoss (its rows are damaged), kUnavailable; whatever the recorder answers, and then nothing is
+  // returned.
+  StatusOr<ReadVersion> ReadText(const policy::Principal& principal, const DocumentId& document,
+                                 const VersionId& version, std::string_view reason);
+
  private:
+  // The roles are those of the sealed directory; asserted ones are not believed.
+  Status CheckRole(const storage::Snapshot& snapshot, const policy::Principal& principal,
+                   std::initializer_list<std::string_view> roles) const;
   struct Work;
   Status AddPassage(Work& work, const Handle& handle);
   Status Damaged(const Status& status, const ChunkRef& chunk);

@@ -6,6 +6,7 @@
 #include "common/bytes.h"
 #include "common/log.h"
 #include "crypto/random.h"
+#include "storage/examination.h"
 #include "storage/sealed_record.h"
 
 namespace cloister::retrieval {
@@ -52,7 +53,7 @@ std::vector<std::string> ColumnFamilies() {
   for (const std::string_view family :
        {kDocumentsFamily, kOriginalsFamily, kTextFamily, kChunksFamily, kVectorsFamily,
         kSentenceVectorsFamily, kClassesFamily, kCollectionsFamily, kUsersFamily, kOutboxFamily,
-        kRetiredKeysFamily, kSuppressionsFamily, kHoldsFamily, kErasuresFamily}) {
+        kRetiredKeysFamily, kSuppressionsFamily, kHoldsFamily, kErasuresFamily, kKeptVersionsFamily}) {
     families.emplace_back(family);
   }
   return families;
@@ -92,6 +93,20 @@ StatusOr<std::vector<std::string>> Rows::Keys(const storage::Snapshot& snapshot,
     keys.emplace_back(key);
     return true;
   }));
+  return keys;
+}
+
+StatusOr<std::vector<std::string>> Rows::ReadableKeys(const storage::Snapshot& snapshot,
+                                                      std::string_view family) const {
+  std::vector<std::string> keys, unreadable;
+  CLOISTER_RETURN_IF_ERROR(storage::ScanReadable(
+      snapshot, family,
+      [&](std::string_view key, std::string_view) {
+        keys.emplace_back(key);
+        return true;
+      },
+      unreadable));
+  if (!unreadable.empty()) Log(LogLevel::kError, "retrieval.table_damaged");
   return keys;
 }
 

@@ -35,6 +35,7 @@ inline constexpr std::string_view kRetiredKeysFamily = "retired-keys";
 inline constexpr std::string_view kSuppressionsFamily = "suppressions";
 inline constexpr std::string_view kHoldsFamily = "holds";
 inline constexpr std::string_view kErasuresFamily = "erasures";
+inline constexpr std::string_view kKeptVersionsFamily = "kept-versions";
 std::vector<std::string> ColumnFamilies();
 
 // Something that audit must hear about: written in the batch of the change itself, delivered at least once.
@@ -85,6 +86,9 @@ class Rows {
   // All row keys with `prefix`, in order.
   StatusOr<std::vector<std::string>> Keys(const storage::Snapshot& snapshot, std::string_view family,
                                           std::string_view prefix = "") const;
+  // The same for rows that stand for themselves: where a table is damaged, those that can be read. What cannot is logged,
+  // and is for an examination to tell. Errors: kUnavailable.
+  StatusOr<std::vector<std::string>> ReadableKeys(const storage::Snapshot& snapshot, std::string_view family) const;
   storage::KeySource& keys() const { return keys_; }
   const DatabaseId& database() const { return database_; }
   const storage::DataKey& own_key() const { return own_key_; }

@@ -57,7 +57,14 @@ class FakeRecorder final : public ReleaseRecorder {
     records.push_back(record);
     return records.size();
   }
+  StatusOr<uint64_t> RecordReading(const VersionReading& reading) override {
+    if (before) before();
+    if (!failure.ok()) return failure;
+    readings.push_back(reading);
+    return readings.size();
+  }
   std::vector<ReleaseRecord> records;
+  std::vector<VersionReading> readings;
   Status failure;
   std::function<void()> before;  // Runs while the releaser waits for the record.
 };
@@ -92,13 +99,13 @@ class TestCorpus {
   std::filesystem::path SegmentDirectory() const { return directory_.path() / "segments"; }
 
   void AddCollection(const std::string& name, std::vector<std::string> groups,
-                     std::vector<std::string> users = {}) {
+                     std::vector<std::string> users = {}, const std::string& retention = "shred") {
     const auto created = corpus->directory().PutCollection(
-        {name, std::move(groups), std::move(users), "internal", false}, "gateway");
+        {name, std::move(groups), std::move(users), "internal", false, *ParseRetention(retention)}, "gateway");
     ASSERT_TRUE(created.ok()) << MessageOf(created.status());
   }
-  void AddUser(const std::string& name, std::vector<std::string> groups) {
-    const Status status = corpus->directory().PutUser({name, std::move(groups), {}}, "gateway");
+  void AddUser(const std::string& name, std::vector<std::string> groups, std::vector<std::string> roles = {}) {
+    const Status status = corpus->directory().PutUser({name, std::move(groups), std::move(roles)}, "gateway");
     ASSERT_TRUE(status.ok()) << MessageOf(status);
   }
   DocumentStore::PutResult Put(const NewDocument& document) {

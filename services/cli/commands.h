@@ -57,6 +57,7 @@ void AddKeyCommands(CLI::App& app, CliContext& context);
 void AddCollectionCommands(CLI::App& app, CliContext& context);
 void AddKeyringCommands(CLI::App& app, CliContext& context);
 void AddEraseCommands(CLI::App& app, CliContext& context);
+void AddVersionsCommands(CLI::App& app, CliContext& context);
 void AddAuditCommands(CLI::App& app, CliContext& context);
 void AddBackupCommands(CLI::App& app, CliContext& context);
 

@@ -125,13 +125,15 @@ struct CollectionFlags {
   std::vector<std::string> users;
   std::string classification = "internal";
   bool no_sentence_vectors = false;
+  std::string retention;  // Empty: as it is; of a new collection, shred.
 };
 
 void PrintCollections(const json& reply, std::ostream& out) {
-  std::vector<std::vector<std::string>> rows{{"COLLECTION", "READER GROUPS", "READER USERS", "CLASSIFICATION"}};
+  std::vector<std::vector<std::string>> rows{{"COLLECTION", "READER GROUPS", "READER USERS", "CLASSIFICATION", "RETENTION"}};
   for (const json& collection : reply.value("collections", json::array())) {
     rows.push_back({collection.value("name", ""), Joined(collection.value("reader_groups", json::array())),
-                    Joined(collection.value("reader_users", json::array())), collection.value("classification", "")});
+                    Joined(collection.value("reader_users", json::array())), collection.value("classification", ""),
+                    Text(collection, "retention")});
   }
   PrintTable(out, rows);
 }
@@ -141,16 +143,18 @@ void AddCollectionGroup(CLI::App& collection, CliContext& context) {
   CLI::App* put = AddAdminAction(
       collection, context, "put", "Make a collection, or set who may read it; nobody else may",
       [flags](GatewayClient& client) {
-        return client.Call("PUT", "/admin/v1/collections/" + PathSegment(flags->name),
-                           {{"reader_groups", flags->groups},
-                            {"reader_users", flags->users},
-                            {"classification", flags->classification},
-                            {"no_sentence_vectors", flags->no_sentence_vectors}});
+        json body{{"reader_groups", flags->groups},
+                  {"reader_users", flags->users},
+                  {"classification", flags->classification},
+                  {"no_sentence_vectors", flags->no_sentence_vectors}};
+        if (!flags->retention.empty()) body["retention"] = flags->retention;
+        return client.Call("PUT", "/admin/v1/collections/" + PathSegment(flags->name), body);
       },
       [](const json& reply, std::ostream& out) {
         out << reply.value("name", "") << (reply.value("created", false) ? " made" : " changed") << ": readers "
             << Joined(reply.value("reader_groups", json::array())) << "; users "
-            << Joined(reply.value("reader_users", json::array())) << "\n";
+            << Joined(reply.value("reader_users", json::array())) << "; former versions: " << Text(reply, "retention")
+            << "\n";
       });
   put->alias("create");
   put->add_option("name", flags->name, "a-z, 0-9, dot, underscore, hyphen")->required();
@@ -161,6 +165,9 @@ void AddCollectionGroup(CLI::App& collection, CliContext& context) {
       ->capture_default_str();
   put->add_flag("--no-sentence-vectors", flags->no_sentence_vectors,
                 "for search only: smaller, but answers are chosen by words alone");
+  put->add_option("--retention", flags->retention,
+                  "what becomes of superseded and deleted versions: shred, keep or keep-N-days [as it is; of a new one, "
+                  "shred]");
   AddAdminAction(collection, context, "list", "List collections and who may read them",
             [](GatewayClient& client) { return client.Get("/admin/v1/collections"); }, PrintCollections);
 }

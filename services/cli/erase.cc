@@ -4,6 +4,7 @@
 
 #include <iomanip>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <optional>
 #include <ostream>
@@ -176,6 +177,21 @@ void PrintErasures(const json& reply, std::ostream& out) {
   PrintTable(out, rows);
 }
 
+// In full, since `cloister versions read` wants them so.
+void PrintReleasedVersions(const json& reply, std::ostream& out) {
+  std::map<std::pair<std::string, std::string>, size_t> releases;
+  for (const json& release : reply.value("releases", json::array())) {
+    for (const json& version : release.value("versions", json::array())) {
+      ++releases[{Text(version, "document"), Text(version, "version")}];
+    }
+  }
+  if (releases.empty()) return;
+  std::vector<std::vector<std::string>> rows{{"DOCUMENT", "VERSION", "RELEASES"}};
+  for (const auto& [ids, count] : releases) rows.push_back({ids.first, ids.second, std::to_string(count)});
+  out << "\nThey rest on these versions; cloister versions read DOCUMENT VERSION shows one that is kept:\n";
+  PrintTable(out, rows);
+}
+
 void PrintReleases(const json& reply, std::ostream& out) {
   std::vector<std::vector<std::string>> rows{{"RECORD", "TIME", "PERSON", "PURPOSE", "APPLICATION"}};
   for (const json& release : reply.value("releases", json::array())) {
@@ -186,6 +202,7 @@ void PrintReleases(const json& reply, std::ostream& out) {
   }
   if (rows.size() > 1) PrintTable(out, rows);
   out << Text(reply, "total") << " release(s) to " << Text(reply, "recipients") << " person(s)\n";
+  PrintReleasedVersions(reply, out);
 }
 
 void AddEraseGroup(CLI::App& erase, CliContext& context) {

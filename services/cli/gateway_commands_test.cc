@@ -58,7 +58,7 @@ class GatewayCommandsTest : public ::testing::Test {
     CliContext context(out_, error_);
     context.data_flag = data_.string();
     for (auto add : {AddAskCommands, AddSearchCommands, AddIngestCommands, AddUserCommands, AddKeyCommands,
-                     AddCollectionCommands, AddAuditCommands}) {
+                     AddCollectionCommands, AddAuditCommands, AddEraseCommands, AddVersionsCommands}) {
       add(app, context);
     }
     std::reverse(arguments.begin(), arguments.end());
@@ -252,6 +252,72 @@ TEST_F(GatewayCommandsTest, CollectionPutSetsReaders) {
   EXPECT_NE(out_.str().find("ward made: readers a, b"), std::string::npos);
 }
 
+TEST_F(GatewayCommandsTest, ARetentionClassIsSentWhenItIsGivenAndShown) {
+  const json ward{{"name", "ward"}, {"retention", "keep-365-days"}};
+  replies_["PUT /admin/v1/collections/ward"] = Ok(ward);
+  replies_["GET /admin/v1/collections"] = Ok({{"collections", {ward}}});
+  Serve();
+  EXPECT_EQ(Run({"collection", "put", "ward", "--retention", "keep-365-days"}), kExitOk);
+  EXPECT_EQ(Body(0)["retention"], "keep-365-days");
+  EXPECT_NE(out_.str().find("former versions: keep-365-days"), std::string::npos);
+  EXPECT_EQ(Run({"collection", "put", "ward", "--reader-group", "a"}), kExitOk);
+  EXPECT_FALSE(Body(1).contains("retention"));  // Left out it stays.
+  EXPECT_EQ(Run({"collection", "list"}), kExitOk);
+  EXPECT_NE(out_.str().find("keep-365-days"), std::string::npos);
+}
+
+TEST_F(GatewayCommandsTest, VersionsAreListedByNameOrId) {
+  const std::string former(32, 'f');
+  replies_["GET /admin/v1/versions"] = Ok(
+      {{"document", std::string(32, 'd')},
+       {"collection", "ward"},
+       {"source", "a.md"},
+       {"versions",
+        {{{"version", std::string(32, 'c')}, {"current", true}, {"stored_at", "2026-11-22T12:00:00Z"}, {"text_bytes", 9}},
+         {{"version", former}, {"current", false}, {"superseded_at", "2026-11-22T12:00:00Z"}, {"deleted", true},
+          {"kept_until", "2027-11-22T12:00:00Z"}, {"text_bytes", 8}},
+         {{"version", former}, {"current", false}, {"kept_until", nullptr}}}}});
+  Serve();
+  EXPECT_EQ(Run({"versions", "list", "ward", "dir/a.md", "--origin", "/srv"}), kExitOk);
+  EXPECT_EQ(requests_[0].query.at("collection"), "ward");
+  EXPECT_EQ(requests_[0].query.at("source"), "dir/a.md");
+  EXPECT_EQ(requests_[0].query.at("origin"), "/srv");
+  for (const char* piece : {"document dddddddddddddddddddddddddddddddd", "current", "(deleted)",
+                            "until 2027-11-22T12:00:00", "for good"}) {
+    EXPECT_NE(out_.str().find(piece), std::string::npos) << piece;
+  }
+  EXPECT_NE(out_.str().find(former), std::string::npos);
+  EXPECT_EQ(Run({"versions", "list", "--id", "00ff"}), kExitOk);
+  EXPECT_EQ(requests_[1].query.at("id"), "00ff");
+  EXPECT_EQ(Run({"versions", "list", "ward"}), kExitFailed);
+  EXPECT_NE(error_.str().find("--id"), std::string::npos);
+  EXPECT_EQ(requests_.size(), 2u);
+}
+
+TEST_F(GatewayCommandsTest, AVersionIsReadWithAReasonAndPrintedHarmlessly) {
+  replies_["POST /admin/v1/versions/read"] = Ok({{"title", "T"}, {"text", "One.\n\nTwo\x1b[2J.\n"}, {"audit_index", 7}});
+  Serve();
+  EXPECT_EQ(Run({"versions", "read", "dd", "ff"}), kExitUsage);
+  EXPECT_TRUE(requests_.empty());
+  EXPECT_EQ(Run({"versions", "read", "dd", "ff", "--reason", "complaint 17"}), kExitOk);
+  EXPECT_EQ(Body(0), (json{{"document", "dd"}, {"version", "ff"}, {"reason", "complaint 17"}}));
+  EXPECT_EQ(out_.str(), "One.\n\nTwo[2J.\n");
+}
+
+TEST_F(GatewayCommandsTest, AnswersAffectedNamesTheVersionsInFull) {
+  const std::string document(32, 'd'), one(32, '1'), two(32, '2');
+  const auto release = [&](int index, const std::string& version) {
+    return json{{"index", index}, {"user", "a.weber"}, {"versions", {{{"document", document}, {"version", version}}}}};
+  };
+  replies_["POST /admin/v1/answers-affected"] =
+      Ok({{"releases", {release(9, one), release(5, two), release(2, one)}}, {"total", 3}, {"recipients", 1}});
+  Serve();
+  EXPECT_EQ(Run({"answers", "affected", "ward", "a.md"}), kExitOk);
+  EXPECT_NE(Squeezed().find(document + " " + one + " 2"), std::string::npos) << out_.str();
+  EXPECT_NE(Squeezed().find(document + " " + two + " 1"), std::string::npos);
+  EXPECT_NE(out_.str().find("cloister versions read"), std::string::npos);
+}
+
 std::string ExportLine(const std::string& path, uint64_t offset, const std::string& content) {
   return json{{"path", path}, {"offset", offset}, {"content", Base64Encode(content)}}.dump() + "\n";
 }
@@ -315,6 +381,7 @@ TEST_F(GatewayCommandsTest, AuditShowsProvesAndOpens) {
 
 TEST(TerminalTextTest, WrapsAtSpacesAndCountsCharacters) {
   EXPECT_EQ(Wrap("one two three four", 14, "  "), "  one two\n  three four\n");
+  EXPECT_EQ(Bullet("one two three four", 16), "  - one two\n    three four\n");
   EXPECT_EQ(Wrap("ééé ééé ééé", 13, "  "), "  ééé ééé ééé\n");
   EXPECT_EQ(Wrap("a-word-longer-than-the-line b", 12, ""), "a-word-longer-than-the-line\nb\n");
 }

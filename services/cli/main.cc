@@ -34,6 +34,7 @@ int main(int argc, char** argv) {
   AddCollectionCommands(app, context);
   AddKeyringCommands(app, context);
   AddEraseCommands(app, context);
+  AddVersionsCommands(app, context);
   AddAuditCommands(app, context);
   AddBackupCommands(app, context);
   try {

@@ -213,15 +213,32 @@ json CollectionJson(const v1::Collection& collection) {
           {"reader_users",
            std::vector<std::string>(collection.reader_users().begin(), collection.reader_users().end())},
           {"classification", collection.classification()},
-          {"no_sentence_vectors", collection.no_sentence_vectors()}};
+          {"no_sentence_vectors", collection.no_sentence_vectors()},
+          {"retention", collection.retention().empty() ? "shred" : collection.retention()}};
 }
 
-Status ListCollections(const RouteCall& call) {
-  CLOISTER_RETURN_IF_ERROR(RequireRole(call.caller, {kRoleKnowledgeManager}));
+StatusOr<v1::ListCollectionsResponse> DirectoryCollections(const RouteCall& call) {
   v1::ListCollectionsResponse response;
   Peers::Call rpc(call.parts.peers, kQuickTimeout);
   CLOISTER_RETURN_IF_ERROR(
       FromPeer(call.parts.peers.directory().ListCollections(rpc.context(), {}, &response), "retrieval"));
+  return response;
+}
+
+// What is left out stays as it is, unlike readers: whoever changes those must not destroy former versions by it.
+StatusOr<std::string> RetentionFrom(const RouteCall& call, const JsonBody& body, const std::string& name) {
+  CLOISTER_ASSIGN_OR_RETURN(const auto retention, body.OptionalString("retention"));
+  if (retention) return *retention;
+  CLOISTER_ASSIGN_OR_RETURN(const v1::ListCollectionsResponse directory, DirectoryCollections(call));
+  for (const v1::Collection& collection : directory.collections()) {
+    if (collection.name() == name) return collection.retention();
+  }
+  return std::string();
+}
+
+Status ListCollections(const RouteCall& call) {
+  CLOISTER_RETURN_IF_ERROR(RequireRole(call.caller, {kRoleKnowledgeManager}));
+  CLOISTER_ASSIGN_OR_RETURN(const v1::ListCollectionsResponse response, DirectoryCollections(call));
   json collections = json::array();
   for (const v1::Collection& collection : response.collections()) collections.push_back(CollectionJson(collection));
   call.writer.Send(JsonResponse({{"collections", std::move(collections)}}));
@@ -232,7 +249,8 @@ Status PutCollection(const RouteCall& call, const std::string& name) {
   CLOISTER_RETURN_IF_ERROR(RequireRole(call.caller, {kRoleKnowledgeManager}));
   CLOISTER_RETURN_IF_ERROR(CheckName("collection", name));
   CLOISTER_ASSIGN_OR_RETURN(const JsonBody body, JsonBody::Parse(call.request));
-  CLOISTER_RETURN_IF_ERROR(body.OnlyKnown({"reader_groups", "reader_users", "classification", "no_sentence_vectors"}));
+  CLOISTER_RETURN_IF_ERROR(
+      body.OnlyKnown({"reader_groups", "reader_users", "classification", "no_sentence_vectors", "retention"}));
   v1::PutCollectionRequest request;
   v1::Collection& collection = *request.mutable_collection();
   collection.set_name(name);
@@ -245,11 +263,17 @@ Status PutCollection(const RouteCall& call, const std::string& name) {
   CLOISTER_RETURN_IF_ERROR(CheckName("classification", collection.classification()));
   CLOISTER_ASSIGN_OR_RETURN(const bool words_only, body.Bool("no_sentence_vectors", false));
   collection.set_no_sentence_vectors(words_only);
+  CLOISTER_ASSIGN_OR_RETURN(*collection.mutable_retention(), RetentionFrom(call, body, name));
+  // Which classes there are is retrieval's to say; the record that comes before that takes no free text.
+  if (!collection.retention().empty() && !CheckName("retention class", collection.retention()).ok()) {
+    return FieldError("retention", "must be \"shred\", \"keep\" or \"keep-N-days\"");
+  }
   const json record{{"action", "collection.put"},
                     {"collection", name},
                     {"reader_groups", groups},
                     {"reader_users", users.size()},
-                    {"classification", collection.classification()}};
+                    {"classification", collection.classification()},
+                    {"retention", collection.retention().empty() ? "shred" : collection.retention()}};
   const json section{{"reader_users", users}, {"by", call.caller.user}};
   CLOISTER_RETURN_IF_ERROR(
       RecordAdmin(call, kDirectoryChanged, DumpJson(record), users.empty() ? "" : call.caller.user,

@@ -217,6 +217,10 @@ Status SendReleases(const RouteCall& call, const std::vector<std::string>& docum
   for (const v1::FoundRelease& release : response.releases()) {
     json ids = json::array();
     for (const std::string& id : release.documents()) ids.push_back(HexEncode(id));
+    json versions = json::array();
+    for (const v1::ReleasedVersion& version : release.versions()) {
+      versions.push_back({{"document", HexEncode(version.document())}, {"version", HexEncode(version.version())}});
+    }
     releases.push_back({{"index", release.index()},
                         {"time", release.time()},
                         {"ask", release.ask()},
@@ -224,7 +228,8 @@ Status SendReleases(const RouteCall& call, const std::vector<std::string>& docum
                         {"pseudonym", release.pseudonym()},
                         {"purpose", release.purpose()},
                         {"client_application", release.client_application()},
-                        {"documents", std::move(ids)}});
+                        {"documents", std::move(ids)},
+                        {"versions", std::move(versions)}});
   }
   call.writer.Send(JsonResponse({{"releases", std::move(releases)},
                                  {"total", response.total()},

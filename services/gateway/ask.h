@@ -109,6 +109,7 @@ class AskRunner {
   StatusOr<AskResult> Ask(const Caller& caller, const AskRequest& request);
   // The same two doors without the generator. Errors: as Ask.
   StatusOr<SearchResult> Search(const Caller& caller, const SearchQuery& query);
+  const AssertionSigner& signer() const { return signer_; }
 
  private:
   struct Run;  // One ask under way.

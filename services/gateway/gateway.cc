@@ -80,7 +80,7 @@ using Handler = Status (*)(const RouteCall&);
 Handler AdminHandlerOf(std::string_view path) {
   static const std::map<std::string_view, Handler> handlers = {
       {"audit", HandleAdminAudit},         {"jobs", HandleAdminJobs},
-      {"keyring", HandleAdminKeys},
+      {"keyring", HandleAdminKeys},        {"versions", HandleAdminVersions},
       {"status", HandleAdminStatus},       {"erasures", HandleAdminErasures},
       {"holds", HandleAdminErasures},      {"suppressions", HandleAdminErasures},
       {"shred", HandleAdminErasures},      {"answers-affected", HandleAdminErasures},

@@ -69,6 +69,7 @@ Status HandleAdminKeys(const RouteCall& call);      // admin_keys.cc: /admin/v1/
 Status HandleAdminStatus(const RouteCall& call);   // admin_status.cc: /admin/v1/status
 Status HandleAdminErasures(const RouteCall& call);  // admin_erasures.cc: erasures, holds, suppressions, shred
 Status HandleAdminBackups(const RouteCall& call);   // admin_backups.cc: /admin/v1/backups...
+Status HandleAdminVersions(const RouteCall& call);  // admin_versions.cc: /admin/v1/versions...
 
 Status NoRoute();
 // kPermissionDenied unless the caller is an administrator or has one of `roles`.

@@ -29,9 +29,10 @@ Peers::Peers(const std::function<std::shared_ptr<grpc::Channel>(std::string_view
       documents_(v1::Documents::NewStub(channels_["retrieval"])),
       directory_(v1::Directory::NewStub(channels_["retrieval"])),
       erasure_(v1::Erasure::NewStub(channels_["retrieval"])),
+      versions_(v1::Versions::NewStub(channels_["retrieval"])),
       generation_(v1::Generation::NewStub(channels_["generation"])),
       ingest_(v1::Ingest::NewStub(channels_["ingest"])) {
-  for (const char* name : {"audit", "retrieval", "ingest"}) {
+  for (const char* name : {"keys", "audit", "retrieval", "ingest"}) {
     maintenance_[name] = v1::Maintenance::NewStub(channels_[name]);
   }
 }

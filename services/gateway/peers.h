@@ -66,9 +66,10 @@ class Peers {
   v1::Documents::StubInterface& documents() { return *documents_; }
   v1::Directory::StubInterface& directory() { return *directory_; }
   v1::Erasure::StubInterface& erasure() { return *erasure_; }
+  v1::Versions::StubInterface& versions() { return *versions_; }
   v1::Generation::StubInterface& generation() { return *generation_; }
   v1::Ingest::StubInterface& ingest() { return *ingest_; }
-  // Of "audit", "retrieval" or "ingest" (CHECKed).
+  // Of "keys", "audit", "retrieval" or "ingest" (CHECKed).
   v1::Maintenance::StubInterface& maintenance(const std::string& identity) const;
 
  private:
@@ -81,6 +82,7 @@ class Peers {
   std::unique_ptr<v1::Documents::Stub> documents_;
   std::unique_ptr<v1::Directory::Stub> directory_;
   std::unique_ptr<v1::Erasure::Stub> erasure_;
+  std::unique_ptr<v1::Versions::Stub> versions_;
   std::unique_ptr<v1::Generation::Stub> generation_;
   std::unique_ptr<v1::Ingest::Stub> ingest_;
   std::map<std::string, std::unique_ptr<v1::Maintenance::Stub>> maintenance_;

@@ -41,6 +41,38 @@ v1::AppendRequest ReleaseToAudit(const retrieval::ReleaseRecord& record) {
   return request;
 }
 
+v1::AppendRequest ReadingToAudit(const retrieval::VersionReading& reading) {
+  const retrieval::DocumentInfo& info = reading.info;
+  const policy::Principal& principal = reading.principal;
+  const nlohmann::json passage = {{"document", info.document.hex()},
+                                  {"version", info.version.hex()},
+                                  {"class", info.access_class.hex()}};
+  const nlohmann::json body = {{"passages", nlohmann::json::array({passage})},
+                               {"current", reading.current ? 1 : 0},
+                               {"bytes", std::to_string(info.text_bytes)},
+                               {"commit_sequence", std::to_string(reading.commit_sequence)},
+                               {"place", {{"node_region", reading.node_region}, {"zone", principal.zone}}},
+                               {"purpose", {{"system", "HL7-v3-PurposeOfUse"}, {"code", principal.purpose}}},
+                               {"client_application", principal.client_application},
+                               {"authentication_method", principal.authentication_method}};
+  v1::AppendRequest request;
+  request.set_event("version.read");
+  request.set_body_json(body.dump());
+  request.set_actor_kind("user");
+  request.set_actor(principal.user);
+  for (const std::string& subject : info.subjects) request.add_subjects(subject);
+  const auto add_section = [&](const char* kind, const std::string& about, const nlohmann::json& content) {
+    v1::SectionInput* section = request.add_sections();
+    section->set_subject_kind(kind);
+    section->set_subject(about);
+    section->set_content_json(content.dump());
+  };
+  add_section("user", principal.user, {{"user", principal.user}, {"reason", reading.reason}});
+  add_section("document", info.document.hex(),
+              {{"title", info.title}, {"collection", info.collection}, {"origin", info.origin}, {"source", info.source}});
+  return request;
+}
+
 v1::AppendRequest EventToAudit(const retrieval::Event& event) {
   nlohmann::json body = {{"event_id", HexEncode(event.row_key)}};  // The same when it is delivered twice.
   for (const auto& [name, value] : event.fields) body[name] = value;
@@ -64,6 +96,13 @@ StatusOr<uint64_t> AuditReleaseRecorder::Record(const retrieval::ReleaseRecord& 
   if (index.ok()) return index;
   LogStatus(LogLevel::kError, "retrieval.release_not_recorded", index.status());
   return Unavailable("the release could not be recorded, so nothing was released");
+}
+
+StatusOr<uint64_t> AuditReleaseRecorder::RecordReading(const retrieval::VersionReading& reading) {
+  auto index = audit_.Append(ReadingToAudit(reading));
+  if (index.ok()) return index;
+  LogStatus(LogLevel::kError, "retrieval.reading_not_recorded", index.status());
+  return Unavailable("the reading could not be recorded, so nothing was shown");
 }
 
 Status DeliverOutbox(retrieval::Rows& rows, const AuditClient& audit) {

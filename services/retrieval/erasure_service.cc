@@ -229,6 +229,8 @@ grpc::Status ErasureService::ListHolds(grpc::ServerContext*, const v1::ListHolds
 grpc::Status ErasureService::ShredRetired(grpc::ServerContext*, const v1::ShredRetiredRequest*,
                                           v1::ShredRetiredResponse* response) {
   if (const Status delivered = DeliverOutbox(corpus_.rows(), audit_); !delivered.ok()) return ToGrpc(delivered);
+  // Somebody asks now, so a shorter retention class counts now.
+  if (const auto ended = eraser_.EndDueVersions(); !ended.ok()) return ToGrpc(ended.status());
   const auto shredded = corpus_.Shred();
   if (!shredded.ok()) return ToGrpc(shredded.status());
   response->set_keys(shredded->keys.size());

@@ -16,6 +16,7 @@
 #include "services/retrieval/erasure_service.h"
 #include "services/retrieval/retrieval_service.h"
 #include "services/retrieval/upkeep.h"
+#include "services/retrieval/version_service.h"
 #include "services/server/audit_client.h"
 #include "services/server/grpc_key_source.h"
 #include "services/server/maintenance.h"
@@ -65,6 +66,7 @@ class RetrievalProcess final : public RunningService {
                                                                process->recorder_, process->clock_, region);
     process->retrieval_ =
         std::make_unique<RetrievalService>(*process->searcher_, *process->releaser_, process->verifier_);
+    process->versions_ = std::make_unique<VersionsService>(*process->releaser_, process->verifier_);
     process->documents_ = std::make_unique<DocumentsService>(*process->corpus_, process->audit_);
     process->directory_ = std::make_unique<DirectoryService>(*process->corpus_, process->audit_);
     process->erasure_audit_ = std::make_unique<ServiceErasureAudit>(process->audit_, context.ChannelTo("audit"),
@@ -88,7 +90,8 @@ class RetrievalProcess final : public RunningService {
     return StatusOr<std::unique_ptr<RunningService>>(std::move(process));
   }
   std::vector<grpc::Service*> RpcServices() override {
-    return {retrieval_.get(), documents_.get(), directory_.get(), erasure_.get(), maintenance_.get()};
+    return {retrieval_.get(), documents_.get(), directory_.get(), erasure_.get(), versions_.get(),
+            maintenance_.get()};
   }
   std::vector<MethodRule> Rules() const override { return RetrievalRules(); }
 
@@ -113,6 +116,7 @@ class RetrievalProcess final : public RunningService {
   std::unique_ptr<retrieval::Searcher> searcher_;
   std::unique_ptr<retrieval::Releaser> releaser_;
   std::unique_ptr<RetrievalService> retrieval_;
+  std::unique_ptr<VersionsService> versions_;
   std::unique_ptr<DocumentsService> documents_;
   std::unique_ptr<DirectoryService> directory_;
   std::unique_ptr<ServiceErasureAudit> erasure_audit_;

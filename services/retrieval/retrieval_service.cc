@@ -69,6 +69,8 @@ std::vector<MethodRule> RetrievalRules() {
       {"/cloister.v1.Erasure/ReleaseHold", gateway},
       {"/cloister.v1.Erasure/ListHolds", gateway},
       {"/cloister.v1.Erasure/ShredRetired", gateway},
+      {"/cloister.v1.Versions/ListVersions", gateway},
+      {"/cloister.v1.Versions/ReadVersion", gateway},
       {"/cloister.v1.Retrieval/Search", gateway},
       {"/cloister.v1.Retrieval/Release", gateway},
       {"/cloister.v1.Documents/PutDocument", ingest},
@@ -239,6 +241,9 @@ grpc::Status DirectoryService::PutCollection(grpc::ServerContext* context,
   collection.reader_users.assign(from.reader_users().begin(), from.reader_users().end());
   collection.classification = from.classification();
   collection.no_sentence_vectors = from.no_sentence_vectors();
+  const auto retention = retrieval::ParseRetention(from.retention());
+  if (!retention.ok()) return ToGrpc(retention.status(), "BAD_RETENTION", "retention");
+  collection.retention = *retention;
   const auto created = corpus_.directory().PutCollection(std::move(collection), CallerIdentity(*context));
   if (!created.ok()) {
     return ToGrpc(created.status(), created.status().code() == StatusCode::kInvalidArgument ? "BAD_NAME" : "",
@@ -257,6 +262,7 @@ grpc::Status DirectoryService::ListCollections(grpc::ServerContext*, const v1::L
     for (const std::string& user : from.reader_users) collection->add_reader_users(user);
     collection->set_classification(from.classification);
     collection->set_no_sentence_vectors(from.no_sentence_vectors);
+    collection->set_retention(NameOf(from.retention));
   }
   return grpc::Status::OK;
 }

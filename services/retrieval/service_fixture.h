@@ -20,6 +20,7 @@
 #include "services/retrieval/erasure_audit.h"
 #include "services/retrieval/erasure_service.h"
 #include "services/retrieval/retrieval_service.h"
+#include "services/retrieval/version_service.h"
 #include "services/server/rpc_client.h"
 #include "services/server/rpc_status.h"
 #include "services/server/test_authority.h"
@@ -82,6 +83,7 @@ class RetrievalServiceTest : public testing::Test {
     verifier_ = std::make_unique<AssertionVerifier>(
         "main", [this] { return StatusOr<std::string>(signer_.public_key()); }, corpus_.clock);
     retrieval_ = std::make_unique<RetrievalService>(*corpus_.searcher, *releaser_, *verifier_);
+    versions_ = std::make_unique<VersionsService>(*releaser_, *verifier_);
     documents_ = std::make_unique<DocumentsService>(*corpus_.corpus, *audit_);
     directory_ = std::make_unique<DirectoryService>(*corpus_.corpus, *audit_);
     erasure_audit_ = std::make_unique<ServiceErasureAudit>(*audit_, Connect(own, "audit", SocketOf("audit")),
@@ -89,7 +91,7 @@ class RetrievalServiceTest : public testing::Test {
     eraser_ = *retrieval::Eraser::Open(*corpus_.corpus, *erasure_audit_, corpus_.clock);
     erasure_ = std::make_unique<ErasureService>(*corpus_.corpus, *eraser_, *audit_);
     server_ = Serve("retrieval", RetrievalRules(),
-                    {retrieval_.get(), documents_.get(), directory_.get(), erasure_.get()});
+                    {retrieval_.get(), documents_.get(), directory_.get(), erasure_.get(), versions_.get()});
     for (const char* name : {"gateway", "ingest", "supervisor"}) {
       const auto credentials = authority_.For(name);
       channels_[name] = Connect(credentials, "retrieval", SocketOf("retrieval"));
@@ -137,16 +139,20 @@ class RetrievalServiceTest : public testing::Test {
     signed_assertion.set_signature(signer_.Sign("cloister/assertion/v1\n" + signed_assertion.assertion()));
     return signed_assertion;
   }
-  grpc::Status PutUser(const std::string& name, const std::vector<std::string>& groups) {
+  grpc::Status PutUser(const std::string& name, const std::vector<std::string>& groups,
+                       const std::vector<std::string>& roles = {}) {
     v1::PutUserRequest request;
     request.mutable_user()->set_name(name);
+    for (const auto& role : roles) request.mutable_user()->add_roles(role);
     for (const auto& group : groups) request.mutable_user()->add_groups(group);
     v1::PutUserResponse response;
     return Call<v1::Directory>("gateway", &v1::Directory::Stub::PutUser, request, &response);
   }
-  grpc::Status PutCollection(const std::string& name, const std::vector<std::string>& groups) {
+  grpc::Status PutCollection(const std::string& name, const std::vector<std::string>& groups,
+                             const std::string& retention = "") {
     v1::PutCollectionRequest request;
     request.mutable_collection()->set_name(name);
+    request.mutable_collection()->set_retention(retention);
     for (const auto& group : groups) request.mutable_collection()->add_reader_groups(group);
     v1::PutCollectionResponse response;
     return Call<v1::Directory>("gateway", &v1::Directory::Stub::PutCollection, request, &response);
@@ -219,6 +225,7 @@ class RetrievalServiceTest : public testing::Test {
   std::unique_ptr<retrieval::Releaser> releaser_;
   std::unique_ptr<AssertionVerifier> verifier_;
   std::unique_ptr<RetrievalService> retrieval_;
+  std::unique_ptr<VersionsService> versions_;
   std::unique_ptr<DocumentsService> documents_;
   std::unique_ptr<DirectoryService> directory_;
   std::unique_ptr<ServiceErasureAudit> erasure_audit_;

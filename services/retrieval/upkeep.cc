@@ -29,6 +29,7 @@ void Upkeep::Run() {
 }
 
 void Upkeep::Once() {
+  std::lock_guard round(round_mutex_);
   if (corpus_.rows().PendingEvents() > 0) {
     const Status status = DeliverOutbox(corpus_.rows(), audit_);
     if (!status.ok()) return;  // Whatever follows needs audit, too.
@@ -37,10 +38,24 @@ void Upkeep::Once() {
     const Status status = eraser_.Resume();
     if (!status.ok()) LogStatus(LogLevel::kWarning, "retrieval.erasure_waits", status);
   }
+  EndVersions();
+  ShredRetired();
+}
+
+void Upkeep::EndVersions() {
+  const auto now = std::chrono::steady_clock::now();
+  if (ended_versions_at_ && now - *ended_versions_at_ < kEndVersionsInterval) return;
+  ended_versions_at_ = now;
+  const auto ended = eraser_.EndDueVersions();
+  if (!ended.ok()) LogStatus(LogLevel::kWarning, "retrieval.version_end_waits", ended.status());
+}
+
+void Upkeep::ShredRetired() {
   const auto now = std::chrono::steady_clock::now();
   if (shred_interval_.count() == 0 || now - shredded_at_ < shred_interval_) return;
   shredded_at_ = now;
-  if (corpus_.retired_keys().size() == 0) return;
+  // A kept version retires no key, and yet segments hold its vectors and terms until they are rewritten.
+  if (corpus_.retired_keys().size() == 0 && !corpus_.SegmentsHoldDead()) return;
   const auto shredded = corpus_.Shred();
   if (!shredded.ok()) LogStatus(LogLevel::kWarning, "retrieval.shredding_waits", shredded.status());
 }

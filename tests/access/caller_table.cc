@@ -65,6 +65,8 @@ const std::vector<AllowedCallers>& CallerTable() {
       {"retrieval", "Erasure/ReleaseHold", {"gateway"}},
       {"retrieval", "Erasure/ListHolds", {"gateway"}},
       {"retrieval", "Erasure/ShredRetired", {"gateway"}},
+      {"retrieval", "Versions/ListVersions", {"gateway"}},
+      {"retrieval", "Versions/ReadVersion", {"gateway"}},
       {"retrieval", "Directory/PutUser", {"gateway"}},
       {"retrieval", "Directory/DeleteUser", {"gateway"}},
       {"retrieval", "Directory/ListUsers", {"gateway"}},

@@ -43,6 +43,9 @@ RUN = {
     ("docs/erasure.md", "cloister erase recipients 0123456789abcdef0123456789abcdef"): "erasure_command",
     ("docs/erasure.md", 'cloister erase lift guidelines old-leaflet.md --origin /srv/guidelines --reason '
      '"the author restored it"'): "erasure_command",
+    ("docs/versions.md", "cloister collection put guidelines --reader-group cardiology --retention keep-365-days"):
+        "versions_kept",
+    ("docs/versions.md", "cloister user add j.alba --role compliance"): "versions_read",
     ("bench/quality/README.md", "bench/quality/run answers"): "bench_arguments",
     ("bench/erasure/README.md", "bench/erasure/run"): "program_is_there",
     ("bench/storage/README.md", "bench/storage/run --encrypted BUILD/bench/storage/storage_bench --plain "
@@ -295,6 +298,37 @@ class Commands(unittest.TestCase):
         held = json.loads(self.shell("cloister hold list --json"))["holds"]
         self.shell(release.replace("0123456789abcdef0123456789abcdef", held[0]["id"]))
         self.assertIn("no hold stands", self.shell("cloister hold list"))
+
+    def versions_kept(self, block):
+        """From here on a change of surgery.md keeps what it said before."""
+        self.lines(block)
+        self.assertIn("keep-365-days", self.shell("cloister collection list"))
+        refused = self.shell("cloister collection put guidelines --reader-group cardiology --retention keep-always 2>&1", 1)
+        self.assertIn("keep-N-days", refused)
+        (self.folder / "guidelines" / "surgery.md").write_text(GUIDELINE.replace("48 hours", "three days"))
+        self.shell(f"cloister ingest {self.folder / 'guidelines'} --collection guidelines")
+
+    def versions_read(self, block):
+        """The former version is read by who may, recorded, and gone when the class no longer keeps it."""
+        add, key, listing, read = self.substituted(block.text).splitlines()
+        for line in (add, f"umask 077; {key}", listing):
+            self.shell(line)
+        found = json.loads(self.shell(f"{listing} --json"))
+        former = next(v["version"] for v in found["versions"] if not v["current"])
+        for shown, real in {"0123456789abcdef0123456789abcdef": found["document"],
+                            "00112233445566778899aabbccddeeff": former}.items():
+            self.assertIn(shown, read)
+            read = read.replace(shown, real)
+        self.assertIn("48 hours before surgery", plain(self.shell(read)))
+        self.assertIn("version.read", self.shell("cloister audit show"))
+        affected = json.loads(self.shell("cloister answers affected guidelines surgery.md --json"))
+        self.assertIn({"document": found["document"], "version": former},
+                      [version for release in affected["releases"] for version in release["versions"]])
+        self.assertIn(former, self.shell("cloister answers affected guidelines surgery.md"))
+        self.shell(f"{read.replace('j.alba.key', 'h.marsh.key')}", status=1)
+        self.shell("cloister collection put guidelines --reader-group cardiology --retention shred")
+        self.shell("cloister erase retired")
+        self.shell(read, status=1)
 
     def program_is_there(self, block):
         for line in block.lines:
