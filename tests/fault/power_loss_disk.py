@@ -10,7 +10,9 @@ The file system that is played: its journal orders names, as ext4, XFS and btrfs
     where the data was not written (as with delayed allocation).
   - A name that is there does not mean that the content is: a file may be renamed into place and be empty.
   - Nothing that was synced changes.
-Not played: writes of one file that reach the disk in another order, and names that become durable out of order.
+  - With `reorder`, which is not the default, the pages of the last write that is not whole arrive in any order, and zeros
+    stand where one did not.
+Not played: whole writes of one file that reach the disk in another order, and names that become durable out of order.
 """
 import dataclasses
 import os
@@ -20,7 +22,7 @@ import struct
 MAGIC = 0x324F495F544C5546
 HEAD = struct.Struct("<QQQQQQIIII")
 CREATE, WRITE, TRUNCATE, SYNC, RENAME, UNLINK, LINK, MAKE_DIRECTORY, REMOVE_DIRECTORY, UNMODELLED = range(1, 11)
-SECTOR = 512
+SECTOR, PAGE = 512, 4096
 
 
 @dataclasses.dataclass
@@ -131,7 +133,8 @@ class Tree:
 class Disk:
     """Everything up to one moment, `cut`: what must be on the disk afterwards and what may be."""
 
-    def __init__(self, base, calls, cut):
+    def __init__(self, base, calls, cut, reorder=False):
+        self.reorder = reorder
         self.base, self.inodes = [], {}
         for path, inode, content in base.rows:
             node = Folder() if content is None else File(content)
@@ -200,7 +203,7 @@ class Disk:
             elif node in contents:
                 os.link(contents[node], child)
             else:
-                content, gone = content_of(node, rng, everything)
+                content, gone = content_of(node, rng, everything, self.reorder)
                 lost += gone
                 contents[node] = child
                 with open(os.open(child, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -217,7 +220,7 @@ def change(content, is_write, offset, data):
     content[offset:offset + len(data)] = data
 
 
-def content_of(file, rng, everything):
+def content_of(file, rng, everything, reorder):
     """Content and how many changes of it are lost."""
     content = bytearray(file.content)
     loose = []
@@ -233,7 +236,7 @@ def content_of(file, rng, everything):
         return content, 0
     is_write, offset, data = loose[kept]
     if is_write and rng.random() < 0.7:
-        tear(content, offset, data, rng)
+        (scatter if reorder else tear)(content, offset, data, rng)
     if rng.random() < 0.25:
         # The size arrived before the data did.
         content.extend(bytes(max(0, max(o + len(d) if w else 0 for w, o, d in loose) - len(content))))
@@ -246,3 +249,14 @@ def tear(content, offset, data, rng):
     if offset + part < len(content):
         part = max(0, (offset + part) // SECTOR * SECTOR - offset)
     change(content, True, offset, data[:part])
+
+
+def scatter(content, offset, data, rng):
+    """Some pages of one write, wherever they are in it."""
+    content.extend(bytes(max(0, offset + len(data) - len(content))))
+    at = 0
+    while at < len(data):
+        size = min(PAGE - (offset + at) % PAGE, len(data) - at)
+        if rng.random() < 0.5:
+            content[offset + at:offset + at + size] = data[at:at + size]
+        at += size
