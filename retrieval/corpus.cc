@@ -35,6 +35,7 @@ StatusOr<std::unique_ptr<Corpus>> Corpus::Open(storage::KvStore& store, const Da
   CLOISTER_ASSIGN_OR_RETURN(corpus->directory_, Directory::Open(*corpus->rows_));
   CLOISTER_ASSIGN_OR_RETURN(corpus->retired_, RetiredKeys::Open(*corpus->rows_, clock));
   CLOISTER_ASSIGN_OR_RETURN(corpus->suppressions_, Suppressions::Open(*corpus->rows_));
+  CLOISTER_ASSIGN_OR_RETURN(corpus->set_aside_, SetAside::Open(*corpus->rows_));
   CLOISTER_ASSIGN_OR_RETURN(corpus->documents_,
                             DocumentStore::Open(*corpus->rows_, *corpus->directory_, *corpus->retired_,
                                                 *corpus->suppressions_, clock));
@@ -42,6 +43,7 @@ StatusOr<std::unique_ptr<Corpus>> Corpus::Open(storage::KvStore& store, const Da
                             SegmentStore::Open(corpus->options_.segment_directory, database, keys));
   CLOISTER_RETURN_IF_ERROR(corpus->LoadSegments());
   CLOISTER_RETURN_IF_ERROR(corpus->LoadFresh());
+  CLOISTER_RETURN_IF_ERROR(corpus->LeaveOutSetAside());
   CLOISTER_RETURN_IF_ERROR(corpus->RetireSegmentKeys(corpus->segments_->dropped_keys()));
   // A segment that was set aside is replaced now, so that the next start does not find it missing again.
   // Failing to write one costs time at the next start and nothing else.

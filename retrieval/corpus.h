@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -25,6 +26,8 @@
 #include "retrieval/index.h"
 #include "retrieval/rows.h"
 #include "retrieval/segment.h"
+#include "retrieval/set_aside.h"
+#include "storage/examination.h"
 
 namespace cloister::retrieval {
 
@@ -79,6 +82,14 @@ class Corpus {
   // Segments that hold any of these.
   uint32_t SegmentsWith(const std::vector<DocumentId>& documents) const;
 
+  // Examining (see examination.h), while changes and searches go on; what was found before an error counts. The second
+  // and third make anew, with `repair`, what differs from the documents; `damaged` are out of the index for a reason.
+  // Errors: kCancelled, kUnavailable, kResourceExhausted.
+  Status SetAsideDocument(const DocumentInfo& info);
+  Status ExamineSegments(const storage::ExaminationOptions& options, storage::Examination& out);
+  Status ExamineIndex(const storage::ExaminationOptions& options, const std::set<DocumentId>& damaged,
+                      storage::Examination& out);
+
   // Held for as long as a release takes, until it is recorded.
   std::shared_lock<std::shared_mutex> Releasing() { return std::shared_lock(releasing_); }
 
@@ -90,6 +101,7 @@ class Corpus {
   DocumentStore& documents() { return *documents_; }
   RetiredKeys& retired_keys() { return *retired_; }
   Suppressions& suppressions() { return *suppressions_; }
+  const SetAside& set_aside() const { return *set_aside_; }
   const Analyzer& analyzer() const { return *analyzer_; }
   CorpusStatus GetStatus() const;
 
@@ -122,6 +134,13 @@ class Corpus {
   bool IsLive(const std::pair<DocumentId, VersionId>& entry) const;  // The caller holds index_mutex_.
   Status RetireSegmentKeys(const std::vector<KeyId>& keys);
   bool IsConditional(const DocumentInfo& info) const;
+  Status LeaveOutSetAside();
+  // How the index differs from the truth about this one; empty: it does not. The caller holds index_mutex_.
+  std::string IndexProblem(const DocumentId& document) const;
+  StatusOr<std::map<DocumentId, std::string>> CompareIndex(const storage::ExaminationOptions& options,
+                                                           uint64_t& right) const;
+  Status Reindex(const DocumentId& document);
+  Status RewriteSegments(const std::set<SegmentId>& damaged);
 
   struct Published {
     SegmentInfo info;
@@ -133,6 +152,7 @@ class Corpus {
   std::unique_ptr<Directory> directory_;
   std::unique_ptr<RetiredKeys> retired_;
   std::unique_ptr<Suppressions> suppressions_;
+  std::unique_ptr<SetAside> set_aside_;
   std::unique_ptr<DocumentStore> documents_;
   std::unique_ptr<Analyzer> analyzer_;
   std::mutex shred_mutex_;  // Taken before publish_mutex_.

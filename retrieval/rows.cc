@@ -53,7 +53,7 @@ std::vector<std::string> ColumnFamilies() {
   for (const std::string_view family :
        {kDocumentsFamily, kOriginalsFamily, kTextFamily, kChunksFamily, kVectorsFamily,
         kSentenceVectorsFamily, kClassesFamily, kCollectionsFamily, kUsersFamily, kOutboxFamily,
-        kRetiredKeysFamily, kSuppressionsFamily, kHoldsFamily, kErasuresFamily, kKeptVersionsFamily}) {
+        kRetiredKeysFamily, kSuppressionsFamily, kHoldsFamily, kErasuresFamily, kKeptVersionsFamily, kSetAsideFamily}) {
     families.emplace_back(family);
   }
   return families;

@@ -36,6 +36,7 @@ inline constexpr std::string_view kSuppressionsFamily = "suppressions";
 inline constexpr std::string_view kHoldsFamily = "holds";
 inline constexpr std::string_view kErasuresFamily = "erasures";
 inline constexpr std::string_view kKeptVersionsFamily = "kept-versions";
+inline constexpr std::string_view kSetAsideFamily = "set-aside";
 std::vector<std::string> ColumnFamilies();
 
 // Something that audit must hear about: written in the batch of the change itself, delivered at least once.

@@ -180,6 +180,8 @@ grpc::Status DocumentsService::ListSources(grpc::ServerContext*, const v1::ListS
   }
   for (const auto& info : corpus_.documents().List(request->collection())) {
     if (info->origin != request->origin()) continue;
+    // Not named, so that it is brought again.
+    if (corpus_.set_aside().Contains(info->document, info->version)) continue;
     v1::SourceState* state = response->add_sources();
     state->set_source(info->source);
     state->set_input_sha256(info->input_sha256);
