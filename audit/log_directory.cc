@@ -180,6 +180,23 @@ void LogDirectory::RemoveTemporaries(const PublishedLog& published) const {
   }
 }
 
+Status LogDirectory::CheckExtends(const PublishedLog& published, uint64_t size, const Hash& root) const {
+  const Checkpoint& now = published.checkpoint;
+  if (size > now.size) {
+    return FailedPrecondition("the audit log is shorter than it was: " + std::to_string(now.size) + " entries of " +
+                              std::to_string(size));
+  }
+  if (size == 0) return absl::OkStatus();
+  std::vector<Hash> proof;
+  if (size < now.size) {
+    ProofBuilder builder(now.size, [&](const TileId& tile) { return ReadTile(published, tile); });
+    CLOISTER_ASSIGN_OR_RETURN(proof, builder.Consistency(size));
+  }
+  if (VerifyConsistency(size, now.size, proof, root, now.root).ok()) return absl::OkStatus();
+  return FailedPrecondition("the audit log is another one than was there before: its first " + std::to_string(size) +
+                            " entries are not the same");
+}
+
 void LogDirectory::RemoveStalePartials(const PublishedLog& published) const {
   const uint64_t size = published.checkpoint.size;
   for (uint32_t level = 0; level <= kTileLevelMax && (size >> (8 * level)) > 0; ++level) {

@@ -55,6 +55,9 @@ class LogDirectory {
   // Of `published`: full ones from disk, partial ones from memory.
   StatusOr<std::string> ReadTile(const PublishedLog& published, const TileId& tile) const;
   StatusOr<std::string> ReadBundle(const PublishedLog& published, uint64_t index) const;
+  // Whether `published` begins with the log of `size` entries that had this root. Errors: kFailedPrecondition (it is
+  // shorter, or another log), kDataLoss (a tile is damaged).
+  Status CheckExtends(const PublishedLog& published, uint64_t size, const Hash& root) const;
   // Removes partial tiles and bundles, beside the right edge of `published`, that its size does not have.
   // What cannot be removed stays: it does no harm.
   void RemoveStalePartials(const PublishedLog& published) const;

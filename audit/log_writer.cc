@@ -69,6 +69,8 @@ class LogWriter::Impl {
   bool failed() const;
   Status WaitForCheckpoint(uint64_t size, std::chrono::milliseconds timeout);
   StatusOr<std::vector<std::string>> Read(uint64_t first, uint32_t count) const;
+  Checkpoint LastCheckpoint() const { return published()->checkpoint; }
+  Status CheckExtends(uint64_t size, const Hash& root) const;
   StatusOr<Receipt> Prove(uint64_t index) const;
   Status Export(const FileSink& sink) const;
   void Close();
@@ -492,6 +494,10 @@ StatusOr<std::vector<std::string>> LogWriter::Impl::Read(uint64_t first, uint32_
   return out;
 }
 
+Status LogWriter::Impl::CheckExtends(uint64_t size, const Hash& root) const {
+  return directory_.CheckExtends(*published(), size, root);
+}
+
 StatusOr<Receipt> LogWriter::Impl::Prove(uint64_t index) const {
   const LogState state = State();
   if (index >= state.size) return NotFound("the log has no entry of that index yet");
@@ -567,6 +573,8 @@ Status LogWriter::WaitForCheckpoint(uint64_t size, std::chrono::milliseconds tim
 StatusOr<std::vector<std::string>> LogWriter::Read(uint64_t first, uint32_t count) const {
   return impl_->Read(first, count);
 }
+Checkpoint LogWriter::LastCheckpoint() const { return impl_->LastCheckpoint(); }
+Status LogWriter::CheckExtends(uint64_t size, const Hash& root) const { return impl_->CheckExtends(size, root); }
 StatusOr<Receipt> LogWriter::Prove(uint64_t index) const { return impl_->Prove(index); }
 Status LogWriter::Export(const FileSink& sink) const { return impl_->Export(sink); }
 void LogWriter::Close() { impl_->Close(); }

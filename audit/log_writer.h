@@ -85,6 +85,11 @@ class LogWriter {
   // Durable entries from `first`, at most `count` and at most kReadBytesMax bytes (but one entry at least
   // when there is one). Errors: kDataLoss (a bundle is damaged), kUnavailable.
   StatusOr<std::vector<std::string>> Read(uint64_t first, uint32_t count) const;
+  // The last checkpoint that was written.
+  Checkpoint LastCheckpoint() const;
+  // Whether this log, as of its last checkpoint, begins with the log of `size` entries that had this root.
+  // Errors: kFailedPrecondition (it is shorter, or another log), kDataLoss (a tile is damaged).
+  Status CheckExtends(uint64_t size, const Hash& root) const;
   // The receipt of one entry under the last checkpoint, with the entry in its `extra`. Errors: kNotFound (no
   // such entry), kUnavailable (the next checkpoint will cover it), kDataLoss.
   StatusOr<Receipt> Prove(uint64_t index) const;

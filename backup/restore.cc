@@ -60,6 +60,9 @@ Status WriteSettings(const Manifest& manifest, const fs::path& data) {
   return absl::OkStatus();
 }
 
+// In the staging folder once all of it is there and durable, with the backup's id.
+constexpr const char* kCompleteFile = "complete";
+
 // The log first: an appliance that finds documents and no log would begin one.
 Status MoveIntoPlace(const fs::path& staging, const fs::path& data) {
   const auto& services = BackedUpServices();
@@ -96,21 +99,21 @@ StatusOr<CheckReport> CheckFiles(const Repository& repository, const Manifest& m
   return report;
 }
 
-BackupAge CompareWithKeyring(const Manifest& manifest, uint64_t keyring_generation, uint32_t epoch) {
-  if (keyring_generation < manifest.keyring_generation) return BackupAge::kNewerThanKeyring;
-  return epoch > manifest.epoch ? BackupAge::kOlderThanErasure : BackupAge::kCurrent;
+BackupAge CompareWithKeyring(const Manifest& manifest, const KeyringAge& keyring) {
+  if (keyring.generation < manifest.keyring_generation) return BackupAge::kNewerThanKeyring;
+  if (keyring.erasure_epoch > manifest.epoch) return BackupAge::kOlderThanErasure;
+  return keyring.epoch > manifest.epoch ? BackupAge::kOlderThanKeys : BackupAge::kCurrent;
 }
 
 Status CheckAge(BackupAge age, bool accept) {
-  if (age == BackupAge::kCurrent || accept) return absl::OkStatus();
+  if (age == BackupAge::kCurrent || age == BackupAge::kOlderThanKeys || accept) return absl::OkStatus();
   if (age == BackupAge::kNewerThanKeyring) {
     return FailedPrecondition(
         "the keyring is older than the backup, so keys of the backup are missing; take a newer copy of "
         "the keyring or an older backup, or add --accept-older to restore what can be read");
   }
   return FailedPrecondition(
-      "the backup is older than the last destruction of keys (an erasure, a shredding or a rotation); "
-      "take a newer backup, or add --accept-older to restore what can still be read");
+      "the backup is older than the last erasure on request; take a newer backup, or add --accept-older to restore what can still be read");
 }
 
 std::vector<std::string> Consequences(BackupAge age) {
@@ -121,15 +124,16 @@ std::vector<std::string> Consequences(BackupAge age) {
       return {
           "What was brought in after the keyring was copied stays unreadable; its rows are counted as "
           "unreadable."};
+    case BackupAge::kOlderThanKeys:
+      return {
+          "Documents that were changed or deleted after the backup, and whose former versions were shredded since, "
+          "come back unreadable and are counted so: bring their folders in again."};
     case BackupAge::kOlderThanErasure:
       return {
-          "What was erased or shredded since the backup stays unreadable: its keys are destroyed. Its rows "
-          "come back and "
-          "are counted as unreadable.",
-          "The list of what must not be brought in again is as old as the backup: documents that were erased "
-          "since may "
-          "be brought in again by the next ingest. Erase them again, or remove them from their folders "
-          "first."};
+          "What was erased since the backup stays unreadable: its keys are destroyed. Its rows come back and are "
+          "counted as unreadable. It stays suppressed: the next ingest does not bring it back.",
+          "Documents that were changed or deleted after the backup may be unreadable, too: bring their folders in "
+          "again."};
   }
   return {};
 }
@@ -155,13 +159,32 @@ Status Restore(const Repository& repository, const Manifest& manifest, const Res
   CLOISTER_RETURN_IF_ERROR(MakePrivateDirectory(staging));
   Status done = CopyFiles(repository, manifest, plan, staging);
   if (done.ok()) done = WriteSettings(manifest, plan.data);
+  if (done.ok()) done = WriteFileAtomic(staging / kCompleteFile, manifest.id.hex() + "\n", 0600);
   if (!done.ok()) {
     fs::remove_all(staging, error);
     return done;
   }
-  CLOISTER_RETURN_IF_ERROR(MoveIntoPlace(staging, plan.data));
-  fs::remove_all(staging, error);
-  return SyncDirectory(plan.data);
+  if (plan.before_moving) plan.before_moving();
+  return FinishRestore(plan.data);
+}
+
+StatusOr<std::optional<BackupId>> InterruptedRestore(const fs::path& data) {
+  const auto text = ReadFile(data / kStagingFolder / kCompleteFile, 2 * kIdBytes + 1);
+  if (text.status().code() == StatusCode::kNotFound) return std::optional<BackupId>();
+  CLOISTER_RETURN_IF_ERROR(text.status());
+  const auto id = BackupId::FromHex(std::string_view(*text).substr(0, 2 * kIdBytes));
+  if (!id.ok()) return DataLoss("what an interrupted restore left is damaged: empty the data directory save keys/");
+  return std::optional<BackupId>(*id);
+}
+
+Status FinishRestore(const fs::path& data) {
+  CLOISTER_ASSIGN_OR_RETURN(const auto interrupted, InterruptedRestore(data));
+  if (!interrupted) return FailedPrecondition("no restore was interrupted here");
+  CLOISTER_RETURN_IF_ERROR(MoveIntoPlace(data / kStagingFolder, data));
+  std::error_code error;
+  fs::remove(data / kStagingFolder / kCompleteFile, error);
+  fs::remove_all(data / kStagingFolder, error);
+  return SyncDirectory(data);
 }
 
 }  // namespace cloister::backup

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,14 +37,26 @@ StatusOr<CheckReport> CheckFiles(const Repository& repository, const Manifest& m
 // How a backup stands to the keyring it is to be restored with.
 enum class BackupAge {
   kCurrent,
-  kOlderThanErasure,  // Keys were destroyed since: what they opened stays unreadable.
+  kOlderThanKeys,     // Keys may have been destroyed since: of what was superseded, or none, by a rotation.
+  kOlderThanErasure,  // Something was erased on request since: it stays unreadable.
   kNewerThanKeyring,  // The keyring lacks keys that the backup needs.
 };
-BackupAge CompareWithKeyring(const Manifest& manifest, uint64_t keyring_generation, uint32_t epoch);
-// kFailedPrecondition with what to do when `age` is not kCurrent and `accept` is false.
+struct KeyringAge {
+  uint64_t generation = 0;
+  uint32_t epoch = 0;
+  uint32_t erasure_epoch = 0;  // The one that the last erasure began; 0: none yet.
+};
+BackupAge CompareWithKeyring(const Manifest& manifest, const KeyringAge& keyring);
+// kFailedPrecondition with what to do when `age` is one of the last two and `accept` is false.
 Status CheckAge(BackupAge age, bool accept);
 // What restoring all the same means, in plain sentences; empty for kCurrent.
 std::vector<std::string> Consequences(BackupAge age);
+
+// The backup whose restore into `data` was interrupted while folders were moved into place, so that some are there and
+// some are not; nothing when there is none. An appliance must not start on that. Errors: kDataLoss, kUnavailable.
+StatusOr<std::optional<BackupId>> InterruptedRestore(const std::filesystem::path& data);
+// Moves the rest into place. Errors: kFailedPrecondition (no restore was interrupted), kUnavailable.
+Status FinishRestore(const std::filesystem::path& data);
 
 // kFailedPrecondition when a service's folder in `data` holds anything: a restore never overwrites.
 Status CheckTarget(const std::filesystem::path& data);
@@ -53,11 +66,13 @@ struct RestorePlan {
   // Where a file of the backup goes, as a path that CheckPath accepts; empty: it is left out.
   std::function<std::string(const std::string& path)> place = {};
   std::vector<Setting> more = {};  // Files besides; paths as CheckPath accepts.
+  std::function<void()> before_moving = {};  // For tests; empty otherwise.
 };
 // Copies all files into kStagingFolder, checks each digest again, and renames the services' folders into
 // place; settings are written where there are none yet. Call after CheckFiles found no problem. Errors:
 // kFailedPrecondition (CheckTarget), kResourceExhausted (no room: said before anything is written),
-// kDataLoss, kNotFound, kUnavailable. After an error before the renaming, `data` is as it was.
+// kDataLoss, kNotFound, kUnavailable. After an error before the renaming, `data` is as it was; a stop during it is
+// finished by FinishRestore.
 Status Restore(const Repository& repository, const Manifest& manifest, const RestorePlan& plan);
 
 }  // namespace cloister::backup

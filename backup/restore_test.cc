@@ -124,12 +124,44 @@ TEST_F(RestoreTest, APlaceOutsideOfTheServicesIsRefused) {
   EXPECT_EQ(Tree(), before);
 }
 
+// Killed while folders are moved: some are in place, some are not.
+TEST_F(RestoreTest, AnInterruptedMoveIsSeenAndFinished) {
+  EXPECT_FALSE(InterruptedRestore(data_)->has_value());
+  EXPECT_EQ(FinishRestore(data_).code(), StatusCode::kFailedPrecondition);
+  manifest_.id = *BackupId::FromBytes(std::string(16, 'b'));
+  struct Stopped {};
+  const std::vector<std::string> services = BackedUpServices();
+  for (size_t moved = 0; moved <= services.size(); ++moved) {
+    const auto stop = [&] {
+      for (size_t i = 0; i < moved; ++i) {
+        const std::string& service = services[services.size() - 1 - i];
+        std::filesystem::rename(data_ / kStagingFolder / service, data_ / service);
+      }
+      throw Stopped();
+    };
+    EXPECT_THROW(Restore(*repository_, manifest_, {.data = data_, .before_moving = stop}).IgnoreError(), Stopped);
+    ASSERT_EQ(*InterruptedRestore(data_), manifest_.id) << moved;
+    ASSERT_TRUE(FinishRestore(data_).ok()) << moved;
+    auto tree = Tree();
+    for (const auto& [path, content] : files_) EXPECT_EQ(tree[path], content) << path << " after " << moved;
+    EXPECT_FALSE(tree.contains("restoring"));
+    EXPECT_FALSE(InterruptedRestore(data_)->has_value());
+    for (const std::string& service : services) std::filesystem::remove_all(data_ / service);
+  }
+  std::filesystem::create_directories(data_ / kStagingFolder);
+  std::ofstream(data_ / kStagingFolder / "complete") << "nonsense";
+  EXPECT_EQ(InterruptedRestore(data_).status().code(), StatusCode::kDataLoss);
+}
+
 TEST_F(RestoreTest, ComparesWithTheKeyring) {
-  EXPECT_EQ(CompareWithKeyring(manifest_, 10, 3), BackupAge::kCurrent);
-  EXPECT_EQ(CompareWithKeyring(manifest_, 11, 3), BackupAge::kCurrent);
-  EXPECT_EQ(CompareWithKeyring(manifest_, 12, 4), BackupAge::kOlderThanErasure);
-  EXPECT_EQ(CompareWithKeyring(manifest_, 9, 3), BackupAge::kNewerThanKeyring);
+  EXPECT_EQ(CompareWithKeyring(manifest_, {10, 3, 0}), BackupAge::kCurrent);
+  EXPECT_EQ(CompareWithKeyring(manifest_, {11, 3, 3}), BackupAge::kCurrent);
+  EXPECT_EQ(CompareWithKeyring(manifest_, {12, 4, 3}), BackupAge::kOlderThanKeys);
+  EXPECT_EQ(CompareWithKeyring(manifest_, {12, 5, 4}), BackupAge::kOlderThanErasure);
+  EXPECT_EQ(CompareWithKeyring(manifest_, {9, 3, 0}), BackupAge::kNewerThanKeyring);
   EXPECT_TRUE(CheckAge(BackupAge::kCurrent, false).ok());
+  EXPECT_TRUE(CheckAge(BackupAge::kOlderThanKeys, false).ok());
+  EXPECT_FALSE(Consequences(BackupAge::kOlderThanKeys).empty());
   for (const BackupAge age : {BackupAge::kOlderThanErasure, BackupAge::kNewerThanKeyring}) {
     EXPECT_EQ(CheckAge(age, false).code(), StatusCode::kFailedPrecondition);
     EXPECT_TRUE(CheckAge(age, true).ok());

@@ -22,7 +22,7 @@ constexpr std::array<std::string_view, 32> kAllowedFields = {
     "method",     "model",       "path_kind", "pid",       "queue",         "reason",     "rounds",    "sequence",
     "service",    "signal",      "size",     "state",      "status",        "version",    "threads",   "kind"};
 
-constexpr size_t kValueBytesMax = 200;
+constexpr size_t kValueBytesMax = 400;  // Room for what to do about it.
 
 struct LogState {
   std::shared_ptr<spdlog::logger> logger = spdlog::stderr_logger_mt("cloister");

@@ -23,7 +23,7 @@ struct LogField {
 // Names the process in every line and sets the least level written. Call once, from main().
 void StartLog(std::string_view service, LogLevel least);
 
-// `event` is a stable dotted name such as "audit.append_failed". Values of string fields are cut to 200 bytes
+// `event` is a stable dotted name such as "audit.append_failed". Values of string fields are cut to 400 bytes
 // and stripped of control characters.
 void Log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields = {});
 

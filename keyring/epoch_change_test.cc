@@ -49,7 +49,7 @@ TEST_F(EpochChangeTest, DestroyedKeysAreGoneAndTheDeviceHoldsTheNewEpochAlone) {
   const auto keys = *keyring->CreateKeys("test", KeyKind::kDocument, 10);
   const auto before = InDevice();
   ASSERT_EQ(before.size(), 1u);
-  const auto change = keyring->DestroyKeys("test", {keys[0].id, keys[5].id, KeyId()});
+  const auto change = keyring->DestroyKeys("test", {keys[0].id, keys[5].id, KeyId()}, storage::DestroyFor::kErasure);
   ASSERT_TRUE(change.ok()) << change.status();
   EXPECT_EQ(change->destroyed, 2u);
   EXPECT_EQ(change->epoch, 2u);
@@ -81,7 +81,7 @@ TEST_F(EpochChangeTest, AnOldKeyringOpensWithAPassphraseAndNotWithADevice) {
     const auto old_path = directory_.path() / "old" / "keyring";
     std::filesystem::create_directories(old_path.parent_path());
     std::filesystem::copy_file(path_, old_path, std::filesystem::copy_options::overwrite_existing);
-    ASSERT_TRUE(keyring->DestroyKeys("test", {key.id}).ok());
+    ASSERT_TRUE(keyring->DestroyKeys("test", {key.id}, storage::DestroyFor::kErasure).ok());
     const auto old = Keyring::Open({.path = old_path}, anchor(), clock_);
     if (in_device) {
       EXPECT_EQ(old.status().code(), StatusCode::kNotFound) << old.status();
@@ -131,7 +131,7 @@ TEST_F(EpochChangeTest, AKillAtAnyStepIsFinishedByTheNextCall) {
     EXPECT_EQ(InDevice().size(), 1u) << step;
     const bool written = step >= static_cast<int>(EpochStep::kWritten);
     EXPECT_EQ((*keyring)->GetKey("test", keys[1].id).ok(), !written) << step;
-    const auto again = (*keyring)->DestroyKeys("test", {keys[1].id});
+    const auto again = (*keyring)->DestroyKeys("test", {keys[1].id}, storage::DestroyFor::kErasure);
     ASSERT_TRUE(again.ok()) << again.status();
     EXPECT_EQ((*keyring)->GetKey("test", keys[1].id).status().code(), StatusCode::kNotFound);
     for (const size_t i : {0, 2}) {
@@ -147,13 +147,13 @@ TEST_F(EpochChangeTest, ADeviceThatIsGoneChangesNothing) {
   const auto keys = *keyring->CreateKeys("test", KeyKind::kDocument, 2);
   const std::string before = *ReadFile(path_, kKeyringFileBytesMax);
   std::filesystem::rename(device_, directory_.path() / "pulled");
-  EXPECT_EQ(keyring->DestroyKeys("test", {keys[0].id}).status().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(keyring->DestroyKeys("test", {keys[0].id}, storage::DestroyFor::kErasure).status().code(), StatusCode::kUnavailable);
   EXPECT_EQ(keyring->GetStatus().epoch, 1u);
   EXPECT_TRUE(keyring->GetKey("test", keys[0].id).ok());
   // Keys are made and read on: the working copy of the epoch key is in memory.
   EXPECT_TRUE(keyring->CreateKeys("test", KeyKind::kDocument, 1).ok());
   std::filesystem::rename(directory_.path() / "pulled", device_);
-  EXPECT_TRUE(keyring->DestroyKeys("test", {keys[0].id}).ok());
+  EXPECT_TRUE(keyring->DestroyKeys("test", {keys[0].id}, storage::DestroyFor::kErasure).ok());
   EXPECT_EQ(keyring->GetStatus().epoch, 2u);
   EXPECT_NE(before, *ReadFile(path_, kKeyringFileBytesMax));
 }
@@ -167,14 +167,14 @@ TEST_F(EpochChangeTest, ADeviceThatGoesBeforeTheOldEpochIsDestroyedIsAskedAgain)
   auto keyring = *Keyring::Create(options, Device(), clock_);
   const auto keys = *keyring->CreateKeys("test", KeyKind::kDocument, 2);
   pull = true;
-  const auto change = keyring->DestroyKeys("test", {keys[0].id});
+  const auto change = keyring->DestroyKeys("test", {keys[0].id}, storage::DestroyFor::kErasure);
   EXPECT_EQ(change.status().code(), StatusCode::kUnavailable);
   EXPECT_NE(MessageOf(change.status()).find("try again"), std::string::npos);
   EXPECT_EQ(keyring->GetStatus().doomed, 1u);
   pull = false;
   std::filesystem::rename(directory_.path() / "pulled", device_);
   EXPECT_EQ(InDevice().size(), 2u);
-  const auto again = keyring->DestroyKeys("test", {keys[0].id});
+  const auto again = keyring->DestroyKeys("test", {keys[0].id}, storage::DestroyFor::kErasure);
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->destroyed, 0u);
   EXPECT_EQ(InDevice().size(), 1u);
@@ -216,7 +216,7 @@ TEST_F(EpochChangeTest, ANamedKeyRotatesAndTheFormerOneIsKnownByItsId) {
   keyring = *OpenInDevice();
   EXPECT_EQ(keyring->GetNamedKey("test", KeyKind::kStore, "rows")->key->view(), next->key->view());
   EXPECT_EQ(keyring->GetKey("test", former.id)->key->view(), former.key->view());
-  ASSERT_TRUE(keyring->DestroyKeys("test", {former.id}).ok());
+  ASSERT_TRUE(keyring->DestroyKeys("test", {former.id}, storage::DestroyFor::kErasure).ok());
   EXPECT_EQ(keyring->GetNamedKey("test", KeyKind::kStore, "rows")->id, next->id);
 }
 

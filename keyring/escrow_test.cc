@@ -77,7 +77,7 @@ TEST_F(EscrowTest, WhatWasDestroyedBeforeTheCopyWasReplacedDoesNotComeBack) {
   const auto keys = *keyring_->CreateKeys("retrieval", KeyKind::kDocument, 2);
   ASSERT_TRUE(Write().ok());
   const std::string older = *ReadFile(File(), kAll);
-  ASSERT_TRUE(keyring_->DestroyKeys("retrieval", {keys[0].id}).ok());
+  ASSERT_TRUE(keyring_->DestroyKeys("retrieval", {keys[0].id}, storage::DestroyFor::kErasure).ok());
   ASSERT_TRUE(Write().ok());
   const auto restored = Recover(*ReadFile(File(), kAll), "restored");
   ASSERT_TRUE(restored.ok()) << restored.status();

@@ -78,6 +78,13 @@ class Keyring::Impl {
     return Unwrap(it->first, it->second);
   }
 
+  uint64_t CountUnreadable() const {
+    std::shared_lock reader(state_);
+    uint64_t unreadable = 0;
+    for (const auto& [id, entry] : table_.entries) unreadable += Unwrap(id, entry).ok() ? 0 : 1;
+    return unreadable;
+  }
+
   StatusOr<DataKey> GetNamedKey(std::string_view owner, KeyKind kind, std::string_view name) {
     CLOISTER_RETURN_IF_ERROR(CheckOwnerAndKind(owner, kind));
     if (!IsName(name, kKeyNameBytesMax)) return InvalidArgument("a key's name must be 1 to 64 of [a-z0-9-]");
@@ -97,7 +104,8 @@ class Keyring::Impl {
     return Unwrap(it->second, table_.entries.at(it->second));
   }
 
-  StatusOr<EpochChange> DestroyKeys(std::string_view owner, const std::vector<KeyId>& ids) {
+  StatusOr<EpochChange> DestroyKeys(std::string_view owner, const std::vector<KeyId>& ids,
+                                    storage::DestroyFor why) {
     std::lock_guard writer(writer_);
     std::vector<KeyId> present;
     for (const KeyId& id : ids) {
@@ -112,6 +120,7 @@ class Keyring::Impl {
     }
     KeyringTable next = table_;
     for (const KeyId& id : present) next.entries.erase(id);
+    if (why == storage::DestroyFor::kErasure) next.erasure_epoch = header_.epoch + 1;
     CLOISTER_ASSIGN_OR_RETURN(EpochChange change, ChangeEpoch(std::move(next), nullptr));
     change.destroyed = present.size();
     return change;
@@ -153,6 +162,29 @@ class Keyring::Impl {
     return status;
   }
 
+  Status ChangeMarks(const std::vector<std::string>& add, const std::vector<std::string>& remove) {
+    for (const auto* marks : {&add, &remove}) {
+      for (const std::string& mark : *marks) {
+        if (mark.size() != storage::kMarkBytes) return InvalidArgument("a mark has 32 bytes");
+      }
+    }
+    std::lock_guard writer(writer_);
+    std::set<std::string> next = table_.marks;
+    next.insert(add.begin(), add.end());
+    for (const std::string& mark : remove) next.erase(mark);
+    if (next.size() > storage::kMarksMax) return ResourceExhausted("the keyring holds as many marks as it may: 100000");
+    if (next == table_.marks) return absl::OkStatus();
+    SwapMarks(next);
+    const Status status = Commit({}, header_);
+    if (!status.ok()) SwapMarks(next);
+    return status;
+  }
+
+  std::set<std::string> Marks() const {
+    std::shared_lock reader(state_);
+    return table_.marks;
+  }
+
   Status CheckOpens(EpochAnchor& anchor) const {
     std::lock_guard writer(writer_);
     if (anchor.kind() != header_.anchor) return WrongAnchor();
@@ -190,6 +222,7 @@ class Keyring::Impl {
     status.doomed = header_.doomed.size();
     for (const auto& [id, entry] : table_.entries) ++status.keys[entry.kind];
     status.recovery = table_.recovery;
+    status.erasure_epoch = table_.erasure_epoch;
     return status;
   }
 
@@ -211,6 +244,10 @@ class Keyring::Impl {
   }
   void Index(const KeyId& id, const KeyringEntry& entry) {
     if (!entry.name.empty()) named_.emplace(std::tuple(entry.owner, entry.kind, entry.name), id);
+  }
+  void SwapMarks(std::set<std::string>& marks) {
+    std::unique_lock state(state_);
+    table_.marks.swap(marks);
   }
   void Reached(EpochStep step) const {
     if (options_.on_step) options_.on_step(step);
@@ -458,6 +495,7 @@ StatusOr<std::vector<DataKey>> Keyring::CreateKeys(std::string_view owner, KeyKi
 StatusOr<DataKey> Keyring::GetKey(std::string_view owner, const KeyId& id) const {
   return impl_->GetKey(owner, id);
 }
+uint64_t Keyring::CountUnreadable() const { return impl_->CountUnreadable(); }
 StatusOr<DataKey> Keyring::GetNamedKey(std::string_view owner, KeyKind kind, std::string_view name) {
   return impl_->GetNamedKey(owner, kind, name);
 }
@@ -468,9 +506,14 @@ StatusOr<std::string> Keyring::PublicKeyOf(std::string_view owner, std::string_v
   return signer.public_key();
 }
 
-StatusOr<EpochChange> Keyring::DestroyKeys(std::string_view owner, const std::vector<KeyId>& ids) {
-  return impl_->DestroyKeys(owner, ids);
+StatusOr<EpochChange> Keyring::DestroyKeys(std::string_view owner, const std::vector<KeyId>& ids,
+                                           storage::DestroyFor why) {
+  return impl_->DestroyKeys(owner, ids, why);
 }
+Status Keyring::ChangeMarks(const std::vector<std::string>& add, const std::vector<std::string>& remove) {
+  return impl_->ChangeMarks(add, remove);
+}
+std::set<std::string> Keyring::Marks() const { return impl_->Marks(); }
 StatusOr<EpochChange> Keyring::RotateEpoch() { return impl_->ChangeEpochTo(nullptr); }
 StatusOr<EpochChange> Keyring::ChangeAnchor(std::unique_ptr<EpochAnchor> anchor) {
   CLOISTER_CHECK(anchor != nullptr);
@@ -488,9 +531,10 @@ size_t Keyring::size() const { return impl_->size(); }
 const DatabaseId& Keyring::appliance_id() const { return impl_->appliance_id(); }
 EpochKeyUse Keyring::TakeUse() { return impl_->TakeUse(); }
 
-StatusOr<storage::Destruction> KeyringKeySource::DestroyKeys(const std::vector<KeyId>& ids) {
+StatusOr<storage::Destruction> KeyringKeySource::DestroyKeys(const std::vector<KeyId>& ids,
+                                                                    storage::DestroyFor why) {
   if (ids.size() > storage::kKeysPerDestructionMax) return InvalidArgument("too many keys to destroy at once");
-  CLOISTER_ASSIGN_OR_RETURN(const EpochChange change, keyring_.DestroyKeys(owner_, ids));
+  CLOISTER_ASSIGN_OR_RETURN(const EpochChange change, keyring_.DestroyKeys(owner_, ids, why));
   const KeyringStatus status = keyring_.GetStatus();
   return storage::Destruction{change.destroyed,           change.epoch,
                               change.generation,          status.anchor_description,

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,6 +51,7 @@ struct KeyringStatus {
   size_t doomed = 0;  // Former epoch keys that the device has yet to destroy.
   std::map<storage::KeyKind, uint64_t> keys;
   std::optional<RecoveryKey> recovery;
+  uint32_t erasure_epoch = 0;  // The epoch that the last erasure began; 0: none yet.
 };
 
 // The steps of a change of epoch, for tests that stop there.
@@ -101,10 +103,17 @@ class Keyring {
   // the device has not yet destroyed the old epoch key (KeyringStatus::doomed); kResourceExhausted; those of the
   // anchor, and then nothing has changed.
 
+  // Digests that are kept with the keys and so outlive every restore: adds and removes, durable before this returns.
+  // What is there, or is not, is passed over. Errors: kInvalidArgument (not storage::kMarkBytes), kResourceExhausted (storage::kMarksMax,
+  // disk full), kUnavailable.
+  Status ChangeMarks(const std::vector<std::string>& add, const std::vector<std::string>& remove);
+  std::set<std::string> Marks() const;
+
   // Destroys these keys of `owner`. Ids that are not there are passed over, so that a repeated call finishes an
   // interrupted one; when none is there and nothing is doomed, the epoch stays. Errors: kPermissionDenied (one belongs
   // to another owner; nothing has changed).
-  StatusOr<EpochChange> DestroyKeys(std::string_view owner, const std::vector<KeyId>& ids);
+  StatusOr<EpochChange> DestroyKeys(std::string_view owner, const std::vector<KeyId>& ids,
+                                      storage::DestroyFor why);
   StatusOr<EpochChange> RotateEpoch();
   // Moves the epoch key to `anchor`: another passphrase, or another kind of place. The former anchor's is destroyed.
   StatusOr<EpochChange> ChangeAnchor(std::unique_ptr<EpochAnchor> anchor);
@@ -134,6 +143,8 @@ class Keyring {
                                                     std::unique_ptr<EpochAnchor> anchor, const Clock& clock);
 
   KeyringStatus GetStatus() const;
+  // Entries that the epoch key does not open: unwraps every key, counting as so many uses. Changes wait meanwhile.
+  uint64_t CountUnreadable() const;
   uint64_t generation() const;
   size_t size() const;  // Keys held.
   const DatabaseId& appliance_id() const;
@@ -160,7 +171,17 @@ class KeyringKeySource final : public storage::KeySource {
   StatusOr<storage::DataKey> GetNamedKey(storage::KeyKind kind, std::string_view name) override {
     return keyring_.GetNamedKey(owner_, kind, name);
   }
-  StatusOr<storage::Destruction> DestroyKeys(const std::vector<KeyId>& ids) override;
+  StatusOr<storage::DataKey> RotateNamedKey(storage::KeyKind kind, std::string_view name) override {
+    return keyring_.RotateNamedKey(owner_, kind, name);
+  }
+  StatusOr<storage::Destruction> DestroyKeys(const std::vector<KeyId>& ids, storage::DestroyFor why) override;
+  Status ChangeMarks(const std::vector<std::string>& add, const std::vector<std::string>& remove) override {
+    return keyring_.ChangeMarks(add, remove);
+  }
+  StatusOr<std::vector<std::string>> Marks() override {
+    const std::set<std::string> marks = keyring_.Marks();
+    return std::vector<std::string>(marks.begin(), marks.end());
+  }
 
  private:
   Keyring& keyring_;

@@ -11,7 +11,7 @@ namespace {
 using storage::KeyKind;
 
 constexpr std::string_view kMagic = "CLKR";
-constexpr uint8_t kFormat = 2;
+constexpr uint8_t kFormat = 3;
 constexpr size_t kFixedHeaderBytes = 4 + 1 + 1 + 2 + kIdBytes + 8 + 4;
 constexpr size_t kKeyBytes = 32;
 constexpr size_t kWrappedKeyBytes = kKeyBytes + crypto::kAeadTagBytes;
@@ -73,6 +73,9 @@ std::optional<RecoveryKey> ReadRecovery(ByteReader& in) {
 std::string TablePlaintext(const KeyringTable& table, const std::map<KeyId, KeyringEntry>& added) {
   ByteWriter out;
   WriteRecovery(table.recovery, out);
+  out.U32(table.erasure_epoch);
+  out.U32(static_cast<uint32_t>(table.marks.size()));
+  for (const std::string& mark : table.marks) out.Raw(mark);
   out.U32(static_cast<uint32_t>(table.entries.size() + added.size()));
   auto next = added.begin();
   for (const auto& [id, entry] : table.entries) {
@@ -212,6 +215,13 @@ StatusOr<KeyringTable> OpenKeyringTable(const crypto::Secret& epoch_key, std::st
   ByteReader in(plaintext);
   KeyringTable table;
   table.recovery = ReadRecovery(in);
+  table.erasure_epoch = in.U32();
+  const uint32_t marks = in.Count(storage::kMarkBytes);
+  for (uint32_t i = 0; i < marks && !in.failed(); ++i) {
+    std::string mark(in.Raw(storage::kMarkBytes));
+    if (!table.marks.empty() && mark <= *table.marks.rbegin()) return DataLoss("the keyring's table is out of order");
+    table.marks.insert(table.marks.end(), std::move(mark));
+  }
   const uint32_t count = in.Count(kEntryBytesMin);
   for (uint32_t i = 0; i < count && !in.failed(); ++i) {
     const auto id = KeyId::FromBytes(in.Raw(kIdBytes));

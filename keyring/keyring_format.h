@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,6 +55,8 @@ struct RecoveryKey {
 struct KeyringTable {
   std::map<KeyId, KeyringEntry> entries;
   std::optional<RecoveryKey> recovery;
+  uint32_t erasure_epoch = 0;   // The epoch that the last erasure on request began; 0: none yet.
+  std::set<std::string> marks;  // storage::kMarkBytes each, at most storage::kMarksMax.
 };
 
 // What an epoch key is bound to where it lives: the appliance and the epoch's number.

@@ -394,6 +394,8 @@ TEST(KeyringFormatTest, TheDocumentsExampleOpensWithItsPassphrase) {
   ASSERT_TRUE(keyring.ok()) << keyring.status();
   EXPECT_EQ((*keyring)->size(), 2u);
   EXPECT_EQ(std::to_string((*keyring)->generation()), example.values.at("generation"));
+  EXPECT_EQ((*keyring)->Marks(), (std::set<std::string>{example.Hex("mark_1"), example.Hex("mark_2")}));
+  EXPECT_EQ(std::to_string((*keyring)->GetStatus().erasure_epoch), example.values.at("erasure_epoch"));
   const auto first = (*keyring)->GetKey(example.values.at("owner_1"), *KeyId::FromBytes(example.Hex("id_1")));
   ASSERT_TRUE(first.ok());
   EXPECT_EQ(first->key->view(), example.Hex("key_1"));
@@ -432,6 +434,8 @@ TEST(KeyringFormatTest, TheDocumentsExampleIsReproduced) {
   }
   table.recovery = RecoveryKey{example.Hex("recovery_set"), example.Hex("recovery_public_key"), 3, 5,
                                std::stoll(example.values.at("recovery_created_ns"))};
+  table.erasure_epoch = static_cast<uint32_t>(std::stoul(example.values.at("erasure_epoch")));
+  table.marks = {example.Hex("mark_1"), example.Hex("mark_2")};
   EXPECT_EQ(HexEncode(SealKeyring(epoch_key, header, table, {})), HexEncode(file));
   // Order in the file does not depend on which were there before.
   std::map<KeyId, KeyringEntry> added;

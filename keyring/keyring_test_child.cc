@@ -39,12 +39,12 @@ int FillDisk(const std::filesystem::path& directory) {
   storage::TakeTheRest(directory / "rest");
   const Status create = (*keyring)->CreateKeys("test", KeyKind::kDocument, 1024).status();
   if (create.code() != StatusCode::kResourceExhausted) return Fail("creating on a full disk", create);
-  const Status destroy = (*keyring)->DestroyKeys("test", {kept->front().id}).status();
+  const Status destroy = (*keyring)->DestroyKeys("test", {kept->front().id}, storage::DestroyFor::kErasure).status();
   if (destroy.code() != StatusCode::kResourceExhausted) return Fail("destroying on a full disk", destroy);
   if ((*keyring)->size() != 1 || (*keyring)->GetStatus().epoch != 1) return Fail("the keyring changed");
   std::filesystem::remove(directory / "rest");
   if (!(*keyring)->CreateKeys("test", KeyKind::kDocument, 1).ok()) return Fail("no key after the full disk");
-  if (!(*keyring)->DestroyKeys("test", {kept->front().id}).ok()) return Fail("no destruction after the full disk");
+  if (!(*keyring)->DestroyKeys("test", {kept->front().id}, storage::DestroyFor::kErasure).ok()) return Fail("no destruction after the full disk");
   return (*keyring)->size() == 1 && (*keyring)->GetStatus().epoch == 2 ? 0 : Fail("the keyring holds something else");
 }
 
@@ -59,7 +59,7 @@ int DestroyAndDie(const std::filesystem::path& directory, const std::string& id,
   if (!keyring.ok()) return Fail("open", keyring.status());
   const auto key = KeyId::FromHex(id);
   if (!key.ok()) return Fail("id", key.status());
-  const Status status = (*keyring)->DestroyKeys("test", {*key}).status();
+  const Status status = (*keyring)->DestroyKeys("test", {*key}, storage::DestroyFor::kErasure).status();
   return status.ok() ? 0 : Fail("destroy", status);
 }
 

@@ -64,7 +64,7 @@ class Corpus {
     uint32_t segments = 0;      // Rewritten.
     storage::Destruction destruction;
   };
-  StatusOr<Shredded> Shred();
+  StatusOr<Shredded> Shred(storage::DestroyFor why);
 
   // Whether a published segment still holds vectors and terms of what is not current any more. Shred() rewrites those.
   bool SegmentsHoldDead() const;

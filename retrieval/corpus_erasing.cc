@@ -57,7 +57,7 @@ Corpus::Remains Corpus::FindRemains(const std::vector<DocumentId>& documents) co
   return remains;
 }
 
-StatusOr<Corpus::Shredded> Corpus::Shred() {
+StatusOr<Corpus::Shredded> Corpus::Shred(storage::DestroyFor why) {
   std::lock_guard shredding(shred_mutex_);
   Shredded shredded;
   std::set<KeyId> in_use;
@@ -71,7 +71,7 @@ StatusOr<Corpus::Shredded> Corpus::Shred() {
   }
   CLOISTER_RETURN_IF_ERROR(rows_->CheckDelivered(shredded.keys));
   // Also with nothing to destroy: a call that was interrupted half-way is finished by it.
-  CLOISTER_ASSIGN_OR_RETURN(shredded.destruction, rows_->keys().DestroyKeys(shredded.keys));
+  CLOISTER_ASSIGN_OR_RETURN(shredded.destruction, rows_->keys().DestroyKeys(shredded.keys, why));
   if (!shredded.keys.empty()) CLOISTER_RETURN_IF_ERROR(retired_->Destroyed(shredded.keys));
   return shredded;
 }

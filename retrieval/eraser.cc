@@ -313,11 +313,18 @@ Status Eraser::Forget(ErasureRecord& record) {
 
 Status Eraser::Shred(ErasureRecord& record) {
   corpus_.WipeErased();
+  // Before the keyring's copy is made that outlives this disk.
+  const Status marked = corpus_.suppressions().Mark();
+  if (marked.code() == StatusCode::kResourceExhausted) {
+    LogStatus(LogLevel::kWarning, "retrieval.suppressions_not_marked", marked);
+  } else {
+    CLOISTER_RETURN_IF_ERROR(marked);
+  }
   // Changes go on meanwhile; one whose event is just under way keeps its key for a moment.
   auto attempt = StatusOr<Corpus::Shredded>(Unavailable("not tried yet"));
   for (int i = 0; i < kShredAttempts && attempt.status().code() == StatusCode::kUnavailable; ++i) {
     CLOISTER_RETURN_IF_ERROR(audit_.DeliverEvents());
-    attempt = corpus_.Shred();
+    attempt = corpus_.Shred(storage::DestroyFor::kErasure);
   }
   CLOISTER_RETURN_IF_ERROR(attempt.status());
   const Corpus::Shredded& shredded = *attempt;

@@ -181,6 +181,34 @@ TEST_F(EraserTest, WhatIsErasedDoesNotComeBack) {
   EXPECT_EQ(Hits("morphine"), 1u);
 }
 
+// As after the restore of a backup from before the erasure, with the keyring of now.
+TEST_F(EraserTest, WhatIsErasedStaysSuppressedWhereTheRowsDoNotKnow) {
+  PutAbout("gone.md", "morphine");
+  ASSERT_TRUE(Erase(Document("gone.md")).ok());
+  const auto snapshot = test_.corpus->rows().GetSnapshot();
+  const auto rows = test_.corpus->rows().Keys(*snapshot, kSuppressionsFamily);
+  ASSERT_TRUE(rows.ok());
+  ASSERT_EQ(rows->size(), 2u);
+  storage::WriteBatch batch;
+  for (const std::string& row : *rows) batch.Delete(kSuppressionsFamily, row);
+  ASSERT_TRUE(test_.corpus->rows().Commit(std::move(batch), {}).ok());
+  Restart();
+  EXPECT_EQ(test_.corpus->suppressions().size(), 1u);
+  NewDocument again = DocumentOf("ward", "gone.md", {"another text"});
+  again.origin = "/srv";
+  EXPECT_EQ(test_.corpus->Put(again, "ingest").status().code(), StatusCode::kAborted);
+  NewDocument renamed = DocumentOf("ward", "renamed.md", {"morphine"});
+  renamed.origin = "/srv";
+  EXPECT_EQ(test_.corpus->Put(renamed, "ingest").status().code(), StatusCode::kAborted);
+  Event event;
+  event.name = "erasure.lifted";
+  EXPECT_TRUE(test_.corpus->suppressions().Lift({"ward", "/srv", "gone.md"}, event).ok());
+  Restart();
+  EXPECT_EQ(test_.corpus->suppressions().size(), 0u);
+  PutAbout("gone.md", "morphine");
+  EXPECT_EQ(Hits("morphine"), 1u);
+}
+
 TEST_F(EraserTest, AHoldStandsAgainstIt) {
   const auto info = PutAbout("a.md", "morphine", {"patient-7"});
   Hold hold;
@@ -419,9 +447,9 @@ TEST_F(EraserTest, RetiredVersionsAreShreddedTogether) {
   EXPECT_GE(test_.corpus->retired_keys().size(), 2u);
   EXPECT_TRUE(test_.keys->GetKey(old_key).ok());
   // An event that audit has yet to take is sealed under the document's key.
-  EXPECT_EQ(test_.corpus->Shred().status().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(test_.corpus->Shred(storage::DestroyFor::kUpkeep).status().code(), StatusCode::kUnavailable);
   ASSERT_TRUE(audit_.DeliverEvents().ok());
-  const auto shredded = test_.corpus->Shred();
+  const auto shredded = test_.corpus->Shred(storage::DestroyFor::kUpkeep);
   ASSERT_TRUE(shredded.ok()) << shredded.status();
   EXPECT_EQ(test_.keys->GetKey(old_key).status().code(), StatusCode::kNotFound);
   EXPECT_TRUE(test_.keys->GetKey(new_key).ok());

@@ -311,6 +311,9 @@ TEST_F(ExaminationOnDiskTest, SegmentsAreJudgedAndRemovedWhileNobodyHasThemOpen)
     EXPECT_EQ(out.findings()[0].part, "segments");
     EXPECT_EQ(out.findings()[0].done, repair ? "removed" : "");
   }
+  for (const auto& entry : fs::directory_iterator(directory_.path() / "segments")) {
+    EXPECT_NE(entry.path().extension(), ".segment") << "the damaged one is gone";
+  }
   OpenCorpus();
   EXPECT_EQ(corpus_->GetStatus().chunks, 4u);
 }

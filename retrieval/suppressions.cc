@@ -36,6 +36,11 @@ std::string Keyed(const storage::DataKey& key, std::string_view purpose, const s
   return crypto::HmacSha256(key.key->view(), message.bytes());
 }
 
+// A mark holds the first halves of both digests of a document: 128 bits of each.
+constexpr size_t kHalfBytes = storage::kMarkBytes / 2;
+
+std::string HalfOf(std::string_view key) { return std::string(key.substr(0, kHalfBytes)); }
+
 }  // namespace
 
 StatusOr<std::unique_ptr<Suppressions>> Suppressions::Open(Rows& rows) {
@@ -47,6 +52,11 @@ StatusOr<std::unique_ptr<Suppressions>> Suppressions::Open(Rows& rows) {
     CLOISTER_ASSIGN_OR_RETURN(const std::string bytes, rows.Get(*snapshot, kSuppressionsFamily, key));
     CLOISTER_ASSIGN_OR_RETURN(std::string other, Parse(bytes));
     suppressions->rows_by_key_.emplace(key, std::move(other));
+  }
+  CLOISTER_ASSIGN_OR_RETURN(const std::vector<std::string> marks, rows.keys().Marks());
+  for (const std::string& mark : marks) {
+    suppressions->marks_.emplace(mark.substr(0, kHalfBytes), mark);
+    suppressions->marks_.emplace(mark.substr(kHalfBytes), mark);
   }
   return suppressions;
 }
@@ -74,41 +84,74 @@ void Suppressions::Committed(const DocumentInfo& info) {
   rows_by_key_[content] = name;
 }
 
+Status Suppressions::Mark() {
+  std::vector<std::string> missing;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [key, other] : rows_by_key_) {
+      // Once for each pair; which half comes first says nothing.
+      if (key < other && !marks_.contains(HalfOf(key))) missing.push_back(HalfOf(key) + HalfOf(other));
+    }
+  }
+  if (missing.empty()) return absl::OkStatus();
+  CLOISTER_RETURN_IF_ERROR(rows_.keys().ChangeMarks(missing, {}));
+  std::lock_guard lock(mutex_);
+  for (const std::string& mark : missing) {
+    marks_.emplace(mark.substr(0, kHalfBytes), mark);
+    marks_.emplace(mark.substr(kHalfBytes), mark);
+  }
+  return absl::OkStatus();
+}
+
+bool Suppressions::CoversLocked(const std::string& key) const {
+  return rows_by_key_.contains(key) || marks_.contains(HalfOf(key));
+}
+
 bool Suppressions::CoversName(const SourceName& name) const {
   const std::string key = NameKey(name);
   std::lock_guard lock(mutex_);
-  return rows_by_key_.contains(key);
+  return CoversLocked(key);
 }
 
 bool Suppressions::CoversContent(std::string_view collection, std::string_view original_sha256) const {
   const std::string key = ContentKey(collection, original_sha256);
   std::lock_guard lock(mutex_);
-  return rows_by_key_.contains(key);
+  return CoversLocked(key);
 }
 
 Status Suppressions::Lift(const SourceName& name, const Event& event) {
   const std::string key = NameKey(name);
   std::lock_guard writing(rows_.write_mutex());
-  std::string other;
+  std::string other, mark;
   {
     std::lock_guard lock(mutex_);
-    const auto found = rows_by_key_.find(key);
-    if (found == rows_by_key_.end()) return NotFound("no document of this name was erased on request");
-    other = found->second;
+    if (!CoversLocked(key)) return NotFound("no document of this name was erased on request");
+    if (const auto found = rows_by_key_.find(key); found != rows_by_key_.end()) other = found->second;
+    if (const auto found = marks_.find(HalfOf(key)); found != marks_.end()) mark = found->second;
   }
   storage::WriteBatch batch;
-  batch.Delete(kSuppressionsFamily, key);
-  batch.Delete(kSuppressionsFamily, other);
+  if (!other.empty()) {
+    batch.Delete(kSuppressionsFamily, key);
+    batch.Delete(kSuppressionsFamily, other);
+  }
+  // The mark first: a row without one is only marked again, a mark without a row would still suppress.
+  if (!mark.empty()) CLOISTER_RETURN_IF_ERROR(rows_.keys().ChangeMarks({}, {mark}));
   CLOISTER_RETURN_IF_ERROR(rows_.Commit(std::move(batch), {event}));
   std::lock_guard lock(mutex_);
   rows_by_key_.erase(key);
   rows_by_key_.erase(other);
+  if (!mark.empty()) {
+    marks_.erase(mark.substr(0, kHalfBytes));
+    marks_.erase(mark.substr(kHalfBytes));
+  }
   return absl::OkStatus();
 }
 
 size_t Suppressions::size() const {
   std::lock_guard lock(mutex_);
-  return rows_by_key_.size() / 2;
+  size_t pairs = marks_.size();
+  for (const auto& [key, other] : rows_by_key_) pairs += marks_.contains(HalfOf(key)) ? 0 : 1;
+  return pairs / 2;
 }
 
 }  // namespace cloister::retrieval

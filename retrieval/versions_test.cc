@@ -86,7 +86,7 @@ class VersionsTest : public testing::Test {
   size_t Hits(const std::string& question) { return test_.Search("a.weber", question).hits.size(); }
   void Shred() {
     ASSERT_TRUE(audit_.DeliverEvents().ok());
-    const auto shredded = test_.corpus->Shred();
+    const auto shredded = test_.corpus->Shred(storage::DestroyFor::kUpkeep);
     ASSERT_TRUE(shredded.ok()) << shredded.status();
   }
   uint64_t EndDue() {

@@ -21,6 +21,8 @@ std::vector<ConfigKey> AllConfigKeys() {
        "where the TPM is, as the TPM software stack writes it"},
       {"keys.tpm_pcrs", std::vector<std::string>{"7"},
        "PCRs that the TPM's keys are bound to; empty: the PIN alone"},
+      {"keys.rollback_counter", std::string("auto"),
+       "what notices that the whole data directory is put back: auto (a TPM that is the anchor), tpm or none"},
       {"keys.pkcs11_module", std::string(""), "path of the HSM maker's PKCS#11 library"},
       {"keys.pkcs11_token", std::string(""), "label of the HSM's token"},
       // Embedding and generation.

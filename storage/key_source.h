@@ -46,6 +46,10 @@ struct Destruction {
   std::string escrow;       // What became of the escrowed keyring, in words.
 };
 
+// Why keys are destroyed: on request, so that a backup from before must not be restored without a word, or because
+// what they sealed was superseded.
+enum class DestroyFor { kErasure, kUpkeep };
+
 // Thread-safe. Implementations: KeyringKeySource (keyring/keyring.h) and services/server/grpc_key_source.h; both pass
 // storage/key_source_contract.h.
 class KeySource {
@@ -59,13 +63,24 @@ class KeySource {
   // The caller's one key with this name and kind, made at the first call. Names are short constants of the
   // code such as "rows" or "assertion", never data.
   virtual StatusOr<DataKey> GetNamedKey(KeyKind kind, std::string_view name) = 0;
+  // A new key under this name; whoever knows the former one's id has it until that is destroyed. Errors: kNotFound (no
+  // key of this name), kInvalidArgument, kUnavailable, kResourceExhausted.
+  virtual StatusOr<DataKey> RotateNamedKey(KeyKind kind, std::string_view name) = 0;
   // Destroys the caller's keys; those that are not there are passed over, so that a repeated call finishes an
   // interrupted one. At most kKeysPerDestructionMax. Errors: kInvalidArgument (too many), kPermissionDenied (another
   // service's key; nothing has changed), kUnavailable (not finished; call again), kResourceExhausted (disk full).
-  virtual StatusOr<Destruction> DestroyKeys(const std::vector<KeyId>& ids) = 0;
+  virtual StatusOr<Destruction> DestroyKeys(const std::vector<KeyId>& ids, DestroyFor why) = 0;
+  // Digests of kMarkBytes that the caller keeps with the keys, so that they outlive every restore: adds and removes,
+  // durable before this returns. What is there, or is not, is passed over. Errors: kInvalidArgument, kResourceExhausted
+  // (too many, disk full), kPermissionDenied (none may be kept by this caller), kUnavailable.
+  virtual Status ChangeMarks(const std::vector<std::string>& add, const std::vector<std::string>& remove) = 0;
+  // In ascending order. Errors: kPermissionDenied, kUnavailable.
+  virtual StatusOr<std::vector<std::string>> Marks() = 0;
 };
 
 constexpr uint32_t kKeysPerCallMax = 1024;
 constexpr uint32_t kKeysPerDestructionMax = 1'000'000;
+constexpr size_t kMarkBytes = 32;
+constexpr size_t kMarksMax = 100'000;
 
 }  // namespace cloister::storage

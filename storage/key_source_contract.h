@@ -132,7 +132,7 @@ TEST_P(KeySourceContract, DestroyedKeysAreGoneAndTheOthersStay) {
   const auto named = own().GetNamedKey(KeyKind::kStore, "rows");
   const auto others = other().CreateKeys(KeyKind::kDocument, 1);
   ASSERT_TRUE(named.ok() && others.ok());
-  const auto gone = own().DestroyKeys({(*keys)[1].id, (*keys)[3].id});
+  const auto gone = own().DestroyKeys({(*keys)[1].id, (*keys)[3].id}, DestroyFor::kErasure);
   ASSERT_TRUE(gone.ok()) << gone.status();
   EXPECT_EQ(gone->destroyed, 2u);
   EXPECT_FALSE(gone->anchor.empty());
@@ -149,7 +149,7 @@ TEST_P(KeySourceContract, DestroyedKeysAreGoneAndTheOthersStay) {
   EXPECT_EQ(own().GetNamedKey(KeyKind::kStore, "rows")->key->view(), named->key->view());
   EXPECT_EQ(other().GetKey(others->front().id)->key->view(), others->front().key->view());
   // Again, as after a crash: nothing is left to do.
-  const auto again = own().DestroyKeys({(*keys)[1].id, (*keys)[3].id});
+  const auto again = own().DestroyKeys({(*keys)[1].id, (*keys)[3].id}, DestroyFor::kErasure);
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->destroyed, 0u);
   EXPECT_EQ(again->epoch, gone->epoch);
@@ -159,10 +159,41 @@ TEST_P(KeySourceContract, KeysOfAnotherOwnerAreNotDestroyed) {
   const auto mine = own().CreateKeys(KeyKind::kDocument, 1);
   const auto theirs = other().CreateKeys(KeyKind::kDocument, 1);
   ASSERT_TRUE(mine.ok() && theirs.ok());
-  EXPECT_EQ(own().DestroyKeys({mine->front().id, theirs->front().id}).status().code(),
+  EXPECT_EQ(own().DestroyKeys({mine->front().id, theirs->front().id}, DestroyFor::kErasure).status().code(),
             StatusCode::kPermissionDenied);
   EXPECT_TRUE(own().GetKey(mine->front().id).ok());
   EXPECT_TRUE(other().GetKey(theirs->front().id).ok());
+}
+
+TEST_P(KeySourceContract, ANamedKeyIsRotatedAndTheFormerOneIsKnownByItsId) {
+  EXPECT_EQ(own().RotateNamedKey(KeyKind::kStore, "never-made").status().code(), StatusCode::kNotFound);
+  const auto former = own().GetNamedKey(KeyKind::kStore, "rows");
+  ASSERT_TRUE(former.ok()) << former.status();
+  const auto next = own().RotateNamedKey(KeyKind::kStore, "rows");
+  ASSERT_TRUE(next.ok()) << next.status();
+  EXPECT_NE(next->id, former->id);
+  EXPECT_NE(next->key->view(), former->key->view());
+  EXPECT_EQ(own().GetNamedKey(KeyKind::kStore, "rows")->id, next->id);
+  EXPECT_EQ(own().GetKey(former->id)->key->view(), former->key->view());
+  ASSERT_TRUE(own().DestroyKeys({former->id}, DestroyFor::kUpkeep).ok());
+  EXPECT_EQ(own().GetKey(former->id).status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(own().GetNamedKey(KeyKind::kStore, "rows")->key->view(), next->key->view());
+}
+
+TEST_P(KeySourceContract, MarksAreKeptInOrderAndRemoved) {
+  const std::string a(kMarkBytes, 'a'), b(kMarkBytes, 'b'), c(kMarkBytes, 'c');
+  EXPECT_TRUE(own().Marks()->empty());
+  ASSERT_TRUE(own().ChangeMarks({c, a}, {}).ok());
+  ASSERT_TRUE(own().ChangeMarks({a, b}, {c}).ok());
+  EXPECT_EQ(*own().Marks(), (std::vector<std::string>{a, b}));
+  ASSERT_TRUE(own().ChangeMarks({}, {c}).ok());
+  EXPECT_EQ(own().ChangeMarks({a.substr(1)}, {}).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(own().ChangeMarks({}, {a + a}).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(*own().Marks(), (std::vector<std::string>{a, b}));
+  // A destruction leaves them alone.
+  const auto keys = own().CreateKeys(KeyKind::kDocument, 1);
+  ASSERT_TRUE(keys.ok() && own().DestroyKeys({keys->front().id}, DestroyFor::kErasure).ok());
+  EXPECT_EQ(*own().Marks(), (std::vector<std::string>{a, b}));
 }
 
 }  // namespace cloister::storage

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -57,7 +58,7 @@ class MemoryKeySource final : public KeySource {
     }
     return key;
   }
-  StatusOr<Destruction> DestroyKeys(const std::vector<KeyId>& ids) override {
+  StatusOr<Destruction> DestroyKeys(const std::vector<KeyId>& ids, DestroyFor) override {
     if (!failure.ok()) return failure;
     std::lock_guard lock(keys_->mutex);
     for (const KeyId& id : ids) {
@@ -70,6 +71,33 @@ class MemoryKeySource final : public KeySource {
     for (const KeyId& id : ids) out.destroyed += keys_->by_id.erase(id);
     if (out.destroyed > 0) out.epoch = ++keys_->epoch;
     return out;
+  }
+
+  StatusOr<DataKey> RotateNamedKey(KeyKind kind, std::string_view name) override {
+    if (!failure.ok()) return failure;
+    std::lock_guard lock(keys_->mutex);
+    const auto found = keys_->named.find(std::tuple(owner_, kind, std::string(name)));
+    if (found == keys_->named.end()) return NotFound("no key of this name");
+    ++keys_->rotations;
+    found->second = Make(std::to_string(static_cast<int>(kind)) + std::string(name) + std::to_string(keys_->rotations));
+    return found->second;
+  }
+  Status ChangeMarks(const std::vector<std::string>& add, const std::vector<std::string>& remove) override {
+    if (!failure.ok()) return failure;
+    for (const auto* marks : {&add, &remove}) {
+      for (const std::string& mark : *marks) {
+        if (mark.size() != kMarkBytes) return InvalidArgument("a mark has 32 bytes");
+      }
+    }
+    std::lock_guard lock(keys_->mutex);
+    keys_->marks.insert(add.begin(), add.end());
+    for (const std::string& mark : remove) keys_->marks.erase(mark);
+    return absl::OkStatus();
+  }
+  StatusOr<std::vector<std::string>> Marks() override {
+    if (!failure.ok()) return failure;
+    std::lock_guard lock(keys_->mutex);
+    return std::vector<std::string>(keys_->marks.begin(), keys_->marks.end());
   }
 
   // The named keys of later calls are others; the earlier stay known by their ids.
@@ -107,6 +135,7 @@ class MemoryKeySource final : public KeySource {
     mutable std::mutex mutex;
     std::map<KeyId, Owned> by_id;
     std::map<std::tuple<std::string, KeyKind, std::string>, DataKey> named;
+    std::set<std::string> marks;
     uint64_t created = 0, fetches = 0;
     uint64_t rotations = 0;
     uint32_t epoch = 1;

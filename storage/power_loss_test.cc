@@ -73,11 +73,19 @@ TEST_F(PowerLossTest, ALogOfZerosHoldsNothing) {
   }
 }
 
-TEST_F(PowerLossTest, ALogWithSomethingBehindZerosIsDamageAndStays) {
+TEST_F(PowerLossTest, ALogThatBeginsWithZerosEndsThereAndIsKept) {
   const auto log = database_ / "000900.log";
-  std::ofstream(log, std::ios::binary) << std::string(2 * kFilePrefixBytes, 0) << "x";
+  const std::string bytes = std::string(2 * kFilePrefixBytes, 0) + "x";
+  std::ofstream(log, std::ios::binary) << bytes;
+  ExpectBothRows();
+  EXPECT_EQ(*ReadFile(log.string() + ".torn", kFileBytesMax), bytes);
+}
+
+TEST_F(PowerLossTest, AHoleInALogThatIsNotTheNewestIsDamage) {
+  std::ofstream(database_ / "000900.log", std::ios::binary) << std::string(2 * kFilePrefixBytes, 0) << "x";
+  std::ofstream(database_ / "000901.log", std::ios::binary) << std::string(2 * kFilePrefixBytes, 0) << "x";
   EXPECT_EQ(OpenStore().status().code(), StatusCode::kDataLoss);
-  EXPECT_TRUE(std::filesystem::exists(log));
+  EXPECT_TRUE(std::filesystem::exists(database_ / "000900.log"));
 }
 
 TEST_F(PowerLossTest, ALogOfZerosWhereWritesWereAcknowledgedIsDataLoss) {
@@ -94,6 +102,39 @@ TEST_F(PowerLossTest, ZerosBehindTheLastRecordOfALogAreATornTail) {
     SCOPED_TRACE(size);
     PutBack();
     std::ofstream(Newest(".log"), std::ios::binary | std::ios::trunc) << log << std::string(size, 0);
+    ExpectBothRows();
+  }
+}
+
+// The pages of one write that was not synced arrived in any order.
+TEST_F(PowerLossTest, AHoleInAWriteThatWasNotAcknowledgedIsATornTail) {
+  const std::string acknowledged = *ReadFile(directory_ / "acknowledged", kFileBytesMax);
+  const auto log = Newest(".log");
+  const auto before = std::filesystem::file_size(log);
+  {
+    auto store = OpenStore();
+    ASSERT_TRUE(store.ok()) << store.status();
+    WriteBatch batch;
+    batch.Put("a", "large", std::string(200'000, 'v'));
+    ASSERT_TRUE((*store)->Write(batch).ok());
+  }
+  const std::string bytes = *ReadFile(Newest(".log"), kFileBytesMax);
+  ASSERT_GT(bytes.size(), before + 100'000);
+  std::filesystem::remove_all(saved_);
+  std::filesystem::copy(directory_, saved_, std::filesystem::copy_options::recursive);
+  for (const size_t hole : {size_t{2}, size_t{3}, size_t{9}, size_t{10}, size_t{40}}) {
+    SCOPED_TRACE(hole);
+    PutBack();
+    std::string holed = bytes;
+    holed.replace(hole * 4096, 4096, std::string(4096, 0));
+    const auto path = Newest(".log");
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << holed;
+    // As it was acknowledged, the write must not go missing in silence.
+    EXPECT_EQ(OpenStore().status().code(), StatusCode::kDataLoss);
+    EXPECT_EQ(*ReadFile(path.string() + ".torn", kFileBytesMax), holed);
+    PutBack();
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << holed;
+    std::ofstream(directory_ / "acknowledged", std::ios::binary | std::ios::trunc) << acknowledged;
     ExpectBothRows();
   }
 }

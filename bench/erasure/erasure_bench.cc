@@ -48,7 +48,7 @@ class KeyringOnlyAudit final : public ErasureAudit {
   StatusOr<Forgotten> Forget(const std::vector<DocumentId>&, const std::string&) override {
     const auto keys = keyring_.CreateKeys("audit", storage::KeyKind::kSubject, 1);
     if (!keys.ok()) return keys.status();
-    CLOISTER_RETURN_IF_ERROR(keyring_.DestroyKeys("audit", {keys->front().id}).status());
+    CLOISTER_RETURN_IF_ERROR(keyring_.DestroyKeys("audit", {keys->front().id}, storage::DestroyFor::kErasure).status());
     return Forgotten{1, 1};
   }
   Status DeliverEvents() override {

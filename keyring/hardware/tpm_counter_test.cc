@@ -6,6 +6,7 @@
 #include "keyring/hardware/device_fixture.h"
 #include "keyring/hardware/tpm_device.h"
 #include "keyring/hardware/tpm_names.h"
+#include "keyring/rollback_counter_contract.h"
 
 namespace cloister::keyring {
 namespace {
@@ -72,6 +73,23 @@ TEST_F(TpmCounterTest, ATakenNameAndWhatIsNoCounterAreRefused) {
   EXPECT_TRUE(anchor.Open(epoch->location, "keyring 7f, epoch 1").ok());
   EXPECT_EQ(counter_->Create("counter").status().code(), StatusCode::kDataLoss);
 }
+
+class TpmHarness final : public RollbackCounterHarness {
+ public:
+  std::unique_ptr<RollbackCounter> Open() override {
+    TpmOptions options;
+    options.tcti = tpm_.tcti();
+    return std::make_unique<TpmCounter>(options);
+  }
+
+ private:
+  SoftwareTpm tpm_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Tpm, RollbackCounterContract, testing::Values([]() -> std::unique_ptr<RollbackCounterHarness> {
+                           if (!MissingProgram("swtpm", "swtpm").empty()) return nullptr;
+                           return std::make_unique<TpmHarness>();
+                         }));
 
 }  // namespace
 }  // namespace cloister::keyring

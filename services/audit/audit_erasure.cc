@@ -55,7 +55,7 @@ Status AuditService::FinishForgetting(const std::vector<Person>& people, v1::For
   CLOISTER_RETURN_IF_ERROR(settled);
   std::vector<KeyId> ids;
   for (const Person& person : people) ids.push_back(person.key_id);
-  CLOISTER_ASSIGN_OR_RETURN(const storage::Destruction destruction, keys_.DestroyKeys(ids));
+  CLOISTER_ASSIGN_OR_RETURN(const storage::Destruction destruction, keys_.DestroyKeys(ids, storage::DestroyFor::kErasure));
   CLOISTER_ASSIGN_OR_RETURN(const uint64_t closed, sections_.ClearForgotten({ids.begin(), ids.end()}));
   CLOISTER_RETURN_IF_ERROR(people_.EndForgetting(people));
   response.set_sections_closed(closed);

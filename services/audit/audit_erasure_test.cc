@@ -38,15 +38,22 @@ class FailingKeys final : public storage::KeySource {
   StatusOr<storage::DataKey> GetNamedKey(storage::KeyKind kind, std::string_view name) override {
     return inner_.GetNamedKey(kind, name);
   }
-  StatusOr<storage::Destruction> DestroyKeys(const std::vector<KeyId>& ids) override {
+  StatusOr<storage::Destruction> DestroyKeys(const std::vector<KeyId>& ids, storage::DestroyFor why) override {
     ++calls;
     const Failure now = std::exchange(failure, Failure::kNone);
     if (now == Failure::kBefore) return Unavailable("the keys service does not answer");
-    auto done = inner_.DestroyKeys(ids);
+    auto done = inner_.DestroyKeys(ids, why);
     if (now == Failure::kAfter) return Unavailable("the answer was lost");
     if (done.ok()) done->generation = kKeyringGeneration;
     return done;
   }
+  StatusOr<storage::DataKey> RotateNamedKey(storage::KeyKind kind, std::string_view name) override {
+    return inner_.RotateNamedKey(kind, name);
+  }
+  Status ChangeMarks(const std::vector<std::string>& add, const std::vector<std::string>& remove) override {
+    return inner_.ChangeMarks(add, remove);
+  }
+  StatusOr<std::vector<std::string>> Marks() override { return inner_.Marks(); }
   Failure failure = Failure::kNone;
   std::function<void()> before_next_get;
   int calls = 0;

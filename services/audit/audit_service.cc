@@ -8,6 +8,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "services/audit/append_rules.h"
+#include "services/server/maintenance.h"
 #include "services/server/rpc_status.h"
 
 namespace cloister::services {
@@ -31,8 +32,9 @@ Status CheckSameOrigin(const std::filesystem::path& log_directory, const std::st
   if (!note.ok()) return absl::OkStatus();  // LogWriter::Open says what is wrong, or makes a new log.
   const std::string found = note->substr(0, note->find('\n'));
   if (found == origin || !audit::CheckKeyName(found).ok()) return absl::OkStatus();
-  return FailedPrecondition("the audit log here is '" + found + "', not '" + origin +
-                            "': set appliance.name and appliance.tenant back, or put the file 'generation' back after a restore");
+  return FailedPrecondition(
+      "the audit log here is '" + found + "', not '" + origin +
+      "': set appliance.name and appliance.tenant back, or put the file 'generation' back after a restore");
 }
 
 }  // namespace
@@ -44,19 +46,20 @@ std::vector<std::string> AuditColumnFamilies() {
 
 std::vector<MethodRule> AuditRules() {
   const std::string prefix = "/cloister.v1.Audit/";
-  return {
-      {prefix + "Append",
-       {"gateway", "retrieval", "ingest", "keys", "embedding", "generation", "supervisor"}},
-      {prefix + "GetEntries", {"gateway"}},
-      {prefix + "GetReceipt", {"gateway"}},
-      {prefix + "Export", {"gateway"}},
-      {prefix + "Unseal", {"gateway"}},
-      {prefix + "Forget", {"retrieval"}},
-      {prefix + "FindReleases", {"gateway", "retrieval"}},
-      {prefix + "GetLogStatus", {"gateway", "supervisor"}},
-      {"/cloister.v1.Maintenance/Checkpoint", {"gateway"}},
-      {"/cloister.v1.Maintenance/DropCheckpoint", {"gateway"}},
-  };
+  std::vector<MethodRule> rules = MaintenanceRules();
+  rules.insert(rules.end(),
+               {
+                   {prefix + "Append",
+                    {"gateway", "retrieval", "ingest", "keys", "embedding", "generation", "supervisor"}},
+                   {prefix + "GetEntries", {"gateway"}},
+                   {prefix + "GetReceipt", {"gateway"}},
+                   {prefix + "Export", {"gateway"}},
+                   {prefix + "Unseal", {"gateway"}},
+                   {prefix + "Forget", {"retrieval"}},
+                   {prefix + "FindReleases", {"gateway", "retrieval"}},
+                   {prefix + "GetLogStatus", {"gateway", "supervisor"}},
+               });
+  return rules;
 }
 
 AuditService::AuditService(AuditServiceOptions options, LogGeneration generation, audit::NoteSigner signer,
@@ -89,8 +92,8 @@ StatusOr<std::unique_ptr<AuditService>> AuditService::Open(AuditServiceOptions o
   CLOISTER_ASSIGN_OR_RETURN(const auto seed, keys.GetNamedKey(storage::KeyKind::kSigning, "log"));
   CLOISTER_ASSIGN_OR_RETURN(auto signer, audit::NoteSigner::New(origin, seed.key->view()));
   CLOISTER_RETURN_IF_ERROR(CheckSameOrigin(options.log_directory, origin));
-  std::unique_ptr<AuditService> service(
-      new AuditService(std::move(options), std::move(generation), std::move(signer), store, database, keys, clock));
+  std::unique_ptr<AuditService> service(new AuditService(std::move(options), std::move(generation),
+                                                         std::move(signer), store, database, keys, clock));
   CLOISTER_RETURN_IF_ERROR(service->people_.Load());
   CLOISTER_RETURN_IF_ERROR(service->gone_documents_.Load());
   CLOISTER_RETURN_IF_ERROR(service->OpenLog());
@@ -107,6 +110,7 @@ Status AuditService::OpenLog() {
   log.on_failure = options_.on_failure;
   log.fault = options_.fault;
   CLOISTER_ASSIGN_OR_RETURN(log_, audit::LogWriter::Open(std::move(log), signer_, clock_));
+  if (options_.on_log_open) CLOISTER_RETURN_IF_ERROR(options_.on_log_open(*log_));
   const audit::LogState state = log_->State();
   std::string last_time;
   if (state.size > 0) {
@@ -203,7 +207,8 @@ StatusOr<audit::Event> AuditService::FillEvent(const v1::AppendRequest& request,
   for (const v1::SectionInput& input : request.sections()) {
     CLOISTER_ASSIGN_OR_RETURN(audit::SealedSection section, sections_.Seal(*person++, input.content_json()));
     // Asked after sealing: a document that is forgotten from here on takes the key of this section along.
-    if (input.subject_kind() == KindName(PersonName::Kind::kDocument) && gone_documents_.Contains(input.subject())) {
+    if (input.subject_kind() == KindName(PersonName::Kind::kDocument) &&
+        gone_documents_.Contains(input.subject())) {
       CLOISTER_ASSIGN_OR_RETURN(section, sections_.SealForNobody(input.content_json()));
     }
     event.sections.push_back(std::move(section));

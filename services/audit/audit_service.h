@@ -22,6 +22,7 @@
 #include "services/audit/people.h"
 #include "services/audit/sections.h"
 #include "services/server/rpc_server.h"
+#include "storage/examination.h"
 #include "storage/key_source.h"
 #include "storage/kv_store.h"
 
@@ -40,6 +41,8 @@ struct AuditServiceOptions {
   std::string appliance, tenant;        // The first two parts of the origin.
   // Called when the disk failed for good, after those who wait were answered. The process should end then.
   std::function<void()> on_failure;
+  // Called with the log once it is open and before anything is appended; an error ends the opening. May be empty.
+  std::function<Status(const audit::LogWriter& log)> on_log_open;
   std::function<int(audit::DiskStep)> fault;  // As LogWriterOptions.
   std::chrono::milliseconds checkpoint_interval{1000};
 };
@@ -68,6 +71,10 @@ class AuditService final : public v1::Audit::Service {
   // generations and the file kGenerationFile beside it. Files that never change are hard links. Thread-safe; blocks.
   // Errors: kDataLoss, kResourceExhausted, kUnavailable.
   StatusOr<v1::LogCheckpoint> CopyLog(const std::filesystem::path& folder) const;
+
+  // Verifies the whole log and those of before, and opens every section that the log speaks of (see examination.h), while
+  // records go on. Counts "log", "former logs" and "sections". Thread-safe; blocks. Errors: kCancelled, kUnavailable.
+  Status ExamineLog(const storage::ExaminationOptions& options, storage::Examination& out) const;
 
   grpc::Status Append(grpc::ServerContext*, const v1::AppendRequest*, v1::AppendResponse*) override;
   grpc::Status GetEntries(grpc::ServerContext*, const v1::GetEntriesRequest*,
@@ -99,6 +106,7 @@ class AuditService final : public v1::Audit::Service {
   // Destroys the keys of those whose forgetting was begun, then what is left of them. `forgetting_` is held.
   Status FinishForgetting(const std::vector<Person>& people, v1::ForgetResponse& response);
   void FinishInterruptedForgetting();
+  Status ExamineSections(const storage::ExaminationOptions& options, storage::Examination& out) const;
   // Checked and made into an event: pseudonyms for names, sealed bytes for sections.
   StatusOr<audit::Event> MakeEvent(const v1::AppendRequest& request);
   // `names`: the actor when it is a user, the subjects, whom the sections are about.

@@ -8,6 +8,8 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "services/audit/audit_service.h"
+#include "services/audit/examination.h"
+#include "services/server/freshness_watch.h"
 #include "services/server/grpc_key_source.h"
 #include "services/server/maintenance.h"
 #include "services/server/service_main.h"
@@ -42,28 +44,61 @@ class AuditProcess final : public RunningService {
     options.appliance = context.config().String("appliance.name");
     options.tenant = context.config().String("appliance.tenant");
     options.on_failure = EndProcess;
+    options.on_log_open = [&](const audit::LogWriter& log) { return process->WatchFreshness(context, log); };
     CLOISTER_ASSIGN_OR_RETURN(process->service_, AuditService::Open(std::move(options), *process->store_,
                                                                     process->store_->database_id(),
                                                                     *process->keys_, process->clock_));
+    process->freshness_->Start();
     MaintenanceParts parts;
     parts.directory = context.OwnDirectory();
     parts.stores["sections"] = {process->store_->database_id(),
                                 [store = process->store_.get()](const auto& folder) { return store->Checkpoint(folder); }};
     parts.log = [service = process->service_.get()](const auto& folder) { return service->CopyLog(folder); };
+    parts.examine = [own = process.get()](const auto& options, auto& found) { return own->Examine(options, found); };
     CLOISTER_ASSIGN_OR_RETURN(process->maintenance_, MaintenanceService::New(std::move(parts)));
     return process;
   }
   std::vector<grpc::Service*> RpcServices() override { return {service_.get(), maintenance_.get()}; }
   std::vector<MethodRule> Rules() const override { return AuditRules(); }
-  void Stop() override { service_->Stop(); }
+  void Stop() override {
+    maintenance_->Stop();
+    service_->Stop();
+    freshness_.reset();  // States the last checkpoint.
+  }
 
  private:
   explicit AuditProcess(std::unique_ptr<storage::KeySource> keys) : keys_(std::move(keys)) {}
+  // Before the first record of this run: on a log that is older than it was, that one would begin a fork.
+  Status WatchFreshness(const ServiceContext& context, const audit::LogWriter& log) {
+    FreshnessParts parts;
+    parts.stores["sections"] = {store_->database_id(), [this] { return store_->CommitSequence(); }};
+    parts.log = [&log]() -> StatusOr<v1::LogFreshness> {
+      const audit::Checkpoint last = log.LastCheckpoint();
+      v1::LogFreshness out;
+      out.set_origin(last.origin);
+      out.set_size(last.size);
+      out.set_root(std::string(last.root.bytes()));
+      return out;
+    };
+    parts.check_log = [&log](const v1::LogFreshness& stated) -> Status {
+      CLOISTER_ASSIGN_OR_RETURN(const audit::Hash root, audit::Hash::FromBytes(stated.root()));
+      if (log.LastCheckpoint().origin != stated.origin()) return absl::OkStatus();  // Keys says so, with what to do.
+      return log.CheckExtends(stated.size(), root);
+    };
+    CLOISTER_ASSIGN_OR_RETURN(freshness_, FreshnessWatch::Compare(context.ChannelTo("keys"), std::move(parts)));
+    return absl::OkStatus();
+  }
+  Status Examine(const storage::ExaminationOptions& options, storage::Examination& found) {
+    CLOISTER_RETURN_IF_ERROR(store_->Flush());
+    CLOISTER_RETURN_IF_ERROR(storage::ExamineStore(*store_, *keys_, SectionsToExamine(*keys_), options, found));
+    return service_->ExamineLog(options, found);
+  }
   SystemClock clock_;
   std::unique_ptr<storage::KeySource> keys_;
   std::unique_ptr<storage::RocksDbStore> store_;
   std::unique_ptr<AuditService> service_;
   std::unique_ptr<MaintenanceService> maintenance_;
+  std::unique_ptr<FreshnessWatch> freshness_;
 };
 
 }  // namespace

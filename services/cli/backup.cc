@@ -217,7 +217,7 @@ int RunRestore(CliContext& context, const BackupFlags& flags) {
       << ", an export that cloister-verify checks\n"
       << "  The index is made anew from the documents at the first start.\n";
   for (const std::string& sentence : restored->consequences)
-    out << "\n" << Wrap(sentence, TerminalWidth(), "  - ");
+    out << "\n" << Bullet(sentence, TerminalWidth());
   out << "\nNext: cloister up --data " << data.string() << std::endl;
   return kExitOk;
 }

@@ -70,19 +70,6 @@ StatusOr<std::unique_ptr<OfflineKeyring>> OpenOfflineKeyring(const std::filesyst
   return out;
 }
 
-uint32_t RecoveriesOf(const std::filesystem::path& data) {
-  const auto text = ReadFile(UnrecordedPath(data), kUnrecordedBytesMax);
-  const json state = text.ok() ? json::parse(*text, nullptr, false) : json();
-  if (!state.is_object() || !state.contains("records") || !state["records"].is_array()) return 0;
-  uint32_t recoveries = 0;
-  for (const json& record : state["records"]) {
-    if (!record.is_object() || !record.contains("body") || !record["body"].is_string()) continue;
-    const json body = json::parse(record["body"].get<std::string>(), nullptr, false);
-    recoveries += body.is_object() && body.contains("level") && body["level"] == "recovered" ? 1 : 0;
-  }
-  return recoveries;
-}
-
 ManifestReader ReaderThrough(GatewayClient& client) {
   return [&client](const backup::ManifestFile& file) -> StatusOr<backup::Manifest> {
     CLOISTER_ASSIGN_OR_RETURN(const json reply,

@@ -33,10 +33,6 @@ struct OfflineKeyring {
 StatusOr<std::unique_ptr<OfflineKeyring>> OpenOfflineKeyring(const std::filesystem::path& data,
                                                              const std::string& passphrase_file);
 
-// How often the keyring of `data` was recovered from an escrowed copy since an appliance last ran on it: each
-// time is a change of epoch. 0 when nothing says so.
-uint32_t RecoveriesOf(const std::filesystem::path& data);
-
 // What the manifest file at a path says. Errors: those of backup::OpenManifest; kDataLoss also when it stands
 // under the name of another backup.
 using ManifestReader = std::function<StatusOr<backup::Manifest>(const backup::ManifestFile& file)>;

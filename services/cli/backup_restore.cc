@@ -7,6 +7,8 @@
 #include "backup/repository.h"
 #include "services/audit/generation.h"
 #include "services/cli/backup_manifests.h"
+#include "services/cli/keyring_access.h"
+#include "services/keys/freshness_keeper.h"
 
 namespace cloister::services {
 namespace {
@@ -40,6 +42,16 @@ StatusOr<backup::RestorePlan> PlanFor(const backup::Manifest& manifest, const fs
   return plan;
 }
 
+// What was stated of the databases and the log that were here: what comes now is older, and that is meant.
+Status Forget(const fs::path& data, OfflineKeyring& keyring) {
+  CLOISTER_ASSIGN_OR_RETURN(const Config config, ReadConfig(data));
+  return RestateFreshness(FreshnessPath(data), config.String("keys.escrow_directory"), *keyring.keyring, keyring.clock,
+                          [](FreshnessStatement& next) {
+                            next.stores.clear();
+                            next.log.reset();
+                          });
+}
+
 }  // namespace
 
 // Everything is checked before anything is written.
@@ -48,14 +60,18 @@ StatusOr<Restored> RestoreBackup(const fs::path& data, const RestoreRequest& req
                             backup::Repository::OpenForReading(request.folder));
   CLOISTER_ASSIGN_OR_RETURN(const auto manifests, repository.ListManifests());
   CLOISTER_ASSIGN_OR_RETURN(const backup::ManifestFile file, FindManifest(manifests, request.id));
-  CLOISTER_RETURN_IF_ERROR(backup::CheckTarget(data));
+  CLOISTER_ASSIGN_OR_RETURN(const auto interrupted, backup::InterruptedRestore(data));
+  if (interrupted && *interrupted != file.id) {
+    return FailedPrecondition("a restore of backup " + interrupted->hex() +
+                              " was interrupted here: restore that one to finish it, or empty the data directory save keys/");
+  }
+  if (!interrupted) CLOISTER_RETURN_IF_ERROR(backup::CheckTarget(data));
   CLOISTER_ASSIGN_OR_RETURN(const auto keyring, OpenOfflineKeyring(data, request.passphrase_file));
   Restored out;
   CLOISTER_ASSIGN_OR_RETURN(out.manifest, ReaderWith(*keyring->keyring)(file));
   const keyring::KeyringStatus keys = keyring->keyring->GetStatus();
-  // A recovery is a change of epoch, too, in which no key was destroyed.
-  const uint32_t epoch = keys.epoch - std::min(keys.epoch, RecoveriesOf(data));
-  const backup::BackupAge age = backup::CompareWithKeyring(out.manifest, keys.generation, epoch);
+  const backup::BackupAge age =
+      backup::CompareWithKeyring(out.manifest, {keys.generation, keys.epoch, keys.erasure_epoch});
   CLOISTER_RETURN_IF_ERROR(backup::CheckAge(age, request.accept_older));
   out.consequences = backup::Consequences(age);
   CLOISTER_ASSIGN_OR_RETURN(const backup::RestorePlan plan, PlanFor(out.manifest, data, request.generation));
@@ -65,7 +81,9 @@ StatusOr<Restored> RestoreBackup(const fs::path& data, const RestoreRequest& req
         "the backup is damaged, and nothing was restored: " + std::to_string(out.report.problem_count) +
         " file(s), first " + out.report.problems.front() + "; `cloister backup verify` lists them");
   }
-  CLOISTER_RETURN_IF_ERROR(backup::Restore(repository, out.manifest, plan));
+  CLOISTER_RETURN_IF_ERROR(Forget(data, *keyring));
+  CLOISTER_RETURN_IF_ERROR(interrupted ? backup::FinishRestore(data)
+                                       : backup::Restore(repository, out.manifest, plan));
   CLOISTER_ASSIGN_OR_RETURN(const uint32_t former, GenerationOf(out.manifest.log.origin));
   out.former_log = data / "audit" / kFormerLogsFolder / std::to_string(former);
   return out;

@@ -60,5 +60,6 @@ void AddEraseCommands(CLI::App& app, CliContext& context);
 void AddVersionsCommands(CLI::App& app, CliContext& context);
 void AddAuditCommands(CLI::App& app, CliContext& context);
 void AddBackupCommands(CLI::App& app, CliContext& context);
+void AddDoctorCommand(CLI::App& app, CliContext& context);
 
 }  // namespace cloister::services

@@ -6,10 +6,8 @@
 #include <cerrno>
 #include <system_error>
 
-#include "backup/manifest.h"
 #include "backup/restore.h"
 #include "common/file.h"
-#include "services/audit/generation.h"
 #include "services/cli/doctor.h"
 #include "services/cli/terminal_text.h"
 
@@ -90,24 +88,19 @@ class FilesExaminer {
     }
   }
 
-  // A restore renames folders into place only once every file is there, the log first; so a log that says
-  // that it was restored, and is not among the folders that wait, means that what waits is whole.
   void LookForRestore() {
     const fs::path staging = data_ / backup::kStagingFolder;
     std::error_code error;
     if (!fs::exists(staging, error)) return;
     storage::Finding finding{"files", std::string(backup::kStagingFolder) + "/", "", "", ""};
-    const auto generation = ReadGeneration(data_ / "audit" / kGenerationFile);
-    const bool moving =
-        generation.ok() && generation->number > kFirstGeneration && !fs::exists(staging / "audit", error);
-    if (moving) {
+    const auto whole = backup::InterruptedRestore(data_);
+    if (whole.ok() && *whole) {
       finding.problem = "a restore was interrupted while it put folders in place; what waits here is whole";
-      if (repair_ && FinishMoving(staging)) {
+      if (repair_ && backup::FinishRestore(data_).ok()) {
         finding.done = "put in place";
       } else {
-        finding.remedy = repair_
-                             ? "one of its folders is in the data directory already: restore into a new one"
-                             : "`cloister doctor --offline --repair` puts the rest in place";
+        finding.remedy = "`cloister backup restore` of backup " + (*whole)->hex() +
+                         ", or `cloister doctor --offline --repair`, puts the rest in place";
       }
     } else if (backup::CheckTarget(data_).ok()) {
       finding.problem = "a restore was interrupted before it had all its files";
@@ -120,25 +113,6 @@ class FilesExaminer {
           "data directory";
     }
     out_.Add(std::move(finding));
-  }
-
-  bool FinishMoving(const fs::path& staging) const {
-    std::error_code error;
-    for (const std::string& service : backup::BackedUpServices()) {
-      if (!fs::exists(staging / service, error)) continue;
-      const bool there = fs::exists(data_ / service, error);
-      if (there && !(fs::is_directory(data_ / service, error) && fs::is_empty(data_ / service, error)))
-        return false;
-    }
-    const auto& services = backup::BackedUpServices();
-    for (auto service = services.rbegin(); service != services.rend(); ++service) {
-      if (!fs::exists(staging / *service, error)) continue;
-      fs::remove(data_ / *service, error);
-      fs::rename(staging / *service, data_ / *service, error);
-      if (error) return false;
-    }
-    fs::remove_all(staging, error);
-    return !error;
   }
 
   void LookForSpace() {

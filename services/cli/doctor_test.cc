@@ -10,7 +10,6 @@
 
 #include "common/bytes.h"
 #include "common/file.h"
-#include "services/audit/generation.h"
 #include "services/server/test_authority.h"
 
 namespace cloister::services {
@@ -38,12 +37,6 @@ class DoctorTest : public ::testing::Test {
     std::map<std::string, Finding> findings;
     for (const Finding& finding : out.findings()) findings[finding.where] = finding;
     return findings;
-  }
-  void PutGeneration() {
-    LogGeneration generation;
-    generation.number = 2;
-    generation.backup = std::string(kIdBytes, 'b');
-    Put("audit/generation", 0600, SerialiseGeneration(generation));
   }
 
   TestDirectory directory_;
@@ -98,11 +91,11 @@ TEST_F(DoctorTest, ARestoreThatHadNotAllItsFilesIsRemoved) {
 }
 
 TEST_F(DoctorTest, ARestoreThatWasPuttingFoldersInPlaceIsFinished) {
-  PutGeneration();
   for (const char* service : {"retrieval", "ingest", "gateway"}) {
     ASSERT_TRUE(MakePrivateDirectory(data_ / "restoring" / service).ok());
     Put(std::string("restoring/") + service + "/file", 0600, service);
   }
+  Put("restoring/complete", 0600, std::string(32, 'a') + "\n");
   EXPECT_NE(Examine(true, false).at("restoring/").remedy.find("--offline --repair"), std::string::npos);
   EXPECT_EQ(Examine(true, true).at("restoring/").done, "put in place");
   EXPECT_FALSE(fs::exists(data_ / "restoring"));
@@ -116,8 +109,8 @@ TEST_F(DoctorTest, WhatWasUsedSinceAnInterruptedRestoreIsNeverReplaced) {
   Put("retrieval/file");
   EXPECT_EQ(Examine(true, true).at("restoring/").done, "");
   EXPECT_NE(Examine(true, true).at("restoring/").problem.find("used since"), std::string::npos);
-  // Even with the log of a restore: one of the folders that wait has been replaced.
-  PutGeneration();
+  // Even when what waits is whole: one of its folders has been replaced.
+  Put("restoring/complete", 0600, std::string(32, 'a') + "\n");
   EXPECT_EQ(Examine(true, true).at("restoring/").done, "");
   EXPECT_EQ(*ReadFile(data_ / "retrieval" / "file", 100), "x");
   EXPECT_TRUE(fs::exists(data_ / "restoring" / "retrieval"));

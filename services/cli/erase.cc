@@ -102,7 +102,7 @@ void PrintState(const json& state, std::ostream& out) {
   const json outside = state.value("outside", json::array());
   if (!outside.empty()) out << "\nWhat this does not reach:\n";
   for (const json& sentence : outside) {
-    if (sentence.is_string()) out << Wrap(Printable(sentence.get<std::string>()), TerminalWidth(), "  - ");
+    if (sentence.is_string()) out << Bullet(Printable(sentence.get<std::string>()), TerminalWidth());
   }
   if (state.contains("audit_completed") && state["audit_completed"].is_number()) {
     out << "\nThe signed receipt: cloister audit receipt " << Text(state, "audit_completed") << "\n";

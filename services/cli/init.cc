@@ -15,6 +15,7 @@
 #include "services/cli/commands.h"
 #include "services/cli/keyring_access.h"
 #include "services/cli/model_pin.h"
+#include "services/cli/terminal_text.h"
 #include "services/keys/anchors.h"
 #include "services/keys/keys_service.h"
 #include "services/keys/passphrase_source.h"
@@ -93,7 +94,7 @@ int RunInit(CliContext& context, const InitFlags& flags) {
               : "Without that device nothing here can be read again, by anybody: run `cloister keys split` "
                 "soon.\n");
   if (!made->not_protected.empty()) out << "\nNot protected:\n";
-  for (const std::string& sentence : made->not_protected) out << "  - " << sentence << "\n";
+  for (const std::string& sentence : made->not_protected) out << Bullet(sentence, TerminalWidth());
   out << "\nNext:\n  cloister up" << (context.data_flag.empty() ? "" : " --data " + data.string())
       << (flags.passphrase_file.empty() ? "" : " --passphrase-file " + flags.passphrase_file) << std::endl;
   return kExitOk;

@@ -12,8 +12,10 @@
 #include "services/cli/admin_action.h"
 #include "services/cli/commands.h"
 #include "services/cli/keyring_access.h"
+#include "services/cli/terminal_text.h"
 #include "services/keys/anchors.h"
 #include "services/keys/escrow_keeper.h"
+#include "services/keys/freshness_keeper.h"
 #include "services/keys/key_records.h"
 #include "services/keys/keys_service.h"
 #include "services/supervisor/control_socket.h"
@@ -73,10 +75,19 @@ void PrintStatus(const json& keyring, std::ostream& out) {
     out << "nobody has shares; run `cloister keys split`\n";
   }
   PrintEscrow(keyring.value("escrow", json()), out);
+  const json freshness = keyring.value("freshness", json::object());
+  const bool counts = freshness.value("counter", json()).is_string();
+  out << "Freshness    statement " << Text(freshness, "number") << ", of " << Text(freshness, "made_at").substr(0, 19)
+      << "Z; an older data directory is told by "
+      << (counts && freshness.value("escrowed", false) ? "the TPM's counter and the copy with the escrow"
+          : counts                                     ? "the TPM's counter"
+          : freshness.value("escrowed", false)         ? "the copy with the escrow"
+                                                       : "nothing outside of it")
+      << "\n";
   const json sentences = keyring.value("not_protected", json::array());
   if (!sentences.empty()) out << "\nNot protected:\n";
   for (const json& sentence : sentences) {
-    if (sentence.is_string()) out << "  - " << sentence.get<std::string>() << "\n";
+    if (sentence.is_string()) out << Bullet(sentence.get<std::string>(), TerminalWidth());
   }
 }
 
@@ -140,12 +151,15 @@ StatusOr<std::string> ChangeStopped(const std::filesystem::path& data, const Anc
   const auto change = (*keyring)->ChangeAnchor(std::move(next));
   const keyring::KeyringStatus now = (*keyring)->GetStatus();
   if (!change.ok() && now.epoch == header.epoch) return change.status();
+  // Without a count: the device may be another now; the next start counts.
+  const Status stated =
+      RestateFreshness(FreshnessPath(data), folder, **keyring, clock, [](FreshnessStatement&) {});
   const StatusOr<std::string> replaced = escrow.AfterChangeOfEpoch();
   records->Add({"anchor", 0, replaced.ok() ? *replaced : "not replaced", "user", "local administrator"});
   std::string text = "The epoch key is now in: " + now.anchor_description + " (epoch " +
                      std::to_string(now.epoch) +
                      "). Escrowed keyring: " + (replaced.ok() ? *replaced : "not replaced") + ".";
-  for (const Status& status : {change.status(), replaced.status()}) {
+  for (const Status& status : {change.status(), replaced.status(), stated}) {
     if (!status.ok()) text += "\nNot finished, and tried again at the next start: " + MessageOf(status) + ".";
   }
   return text;
@@ -222,6 +236,7 @@ void AddKeyringCommands(CLI::App& app, CliContext& context) {
   AddSplitCommand(*keys, context);
   AddEscrowCommand(*keys, context);
   AddRecoverCommand(*keys, context);
+  AddAcceptOlderCommand(*keys, context);
 }
 
 }  // namespace cloister::services

@@ -8,6 +8,7 @@ namespace cloister::services {
 
 void AddSplitCommand(CLI::App& keys, CliContext& context);    // keys_split.cc
 void AddEscrowCommand(CLI::App& keys, CliContext& context);   // keys_escrow.cc
+void AddAcceptOlderCommand(CLI::App& keys, CliContext& context);  // keys_accept_older.cc
 void AddRecoverCommand(CLI::App& keys, CliContext& context);  // keys_escrow.cc
 
 }  // namespace cloister::services

@@ -43,7 +43,7 @@ class KeysCommandsTest : public ::testing::Test {
     const auto gone = (*keyring->CreateKeys("retrieval", storage::KeyKind::kDocument, 1))[0].id;
     set_ = *keyring::MakeRecovery(2, 3, clock_);
     EXPECT_TRUE(keyring->SetRecovery(set_.key).ok());
-    EXPECT_TRUE(keyring->DestroyKeys("retrieval", {gone}).ok());
+    EXPECT_TRUE(keyring->DestroyKeys("retrieval", {gone}, storage::DestroyFor::kErasure).ok());
     gone_ = gone;
     appliance_ = keyring->appliance_id();
     EXPECT_TRUE(
@@ -147,7 +147,7 @@ TEST_F(KeysCommandsTest, RefusesToMoveToADeviceThatIsNotThereAndChangesNothing) 
 TEST_F(KeysCommandsTest, SharesRecoverWhatIsThereAndNotWhatWasDestroyed) {
   const Result result = Recover({"--share-file", shares_[2], "--share-file", shares_[0]});
   ASSERT_EQ(result.exit, kExitOk) << result.error;
-  EXPECT_NE(result.out.find("Recovered 1 keys"), std::string::npos) << result.out;
+  EXPECT_NE(result.out.find("Recovered 2 keys"), std::string::npos) << result.out;
   const auto keyring = Open(restored_, kNext);
   ASSERT_TRUE(keyring.ok()) << keyring.status();
   EXPECT_TRUE((*keyring)->GetKey("retrieval", kept_).ok());

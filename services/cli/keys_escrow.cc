@@ -19,6 +19,7 @@
 #include "services/cli/keys.h"
 #include "services/cli/passphrase.h"
 #include "services/keys/anchors.h"
+#include "services/keys/freshness_keeper.h"
 #include "services/keys/key_records.h"
 #include "services/keys/keys_service.h"
 
@@ -144,6 +145,8 @@ StatusOr<keyring::KeyringStatus> Recover(CliContext& context, const RecoverFlags
   CLOISTER_ASSIGN_OR_RETURN(const auto keyring,
                             keyring::Keyring::Restore({.path = KeyringPath(data)}, escrow.keyring_file,
                                                       epoch_key, std::move(anchor), clock));
+  CLOISTER_RETURN_IF_ERROR(RestateFreshness(FreshnessPath(data), config.String("keys.escrow_directory"), *keyring, clock,
+                                            [](FreshnessStatement&) {}));
   // Accepted as older: what the last run left speaks of a keyring that is gone.
   if (last > keyring->generation()) ::unlink(UnrecordedPath(data).c_str());
   KeyRecordsOptions options;

@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
   AddVersionsCommands(app, context);
   AddAuditCommands(app, context);
   AddBackupCommands(app, context);
+  AddDoctorCommand(app, context);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

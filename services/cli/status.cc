@@ -12,6 +12,7 @@
 #include "common/file.h"
 #include "services/cli/commands.h"
 #include "services/cli/gateway_client.h"
+#include "services/cli/terminal_text.h"
 #include "services/keys/keys_service.h"
 #include "services/supervisor/status_file.h"
 #include "services/supervisor/supervisor.h"
@@ -161,7 +162,7 @@ void Print(const Overview& overview, std::ostream& out) {
   if (overview.last) PrintServices(overview, out);
   PrintContents(overview, out);
   if (!overview.not_protected.empty()) out << "\nNot protected:\n";
-  for (const std::string& sentence : overview.not_protected) out << "  - " << sentence << "\n";
+  for (const std::string& sentence : overview.not_protected) out << Bullet(sentence, TerminalWidth());
   out << std::flush;
 }
 

@@ -88,6 +88,11 @@ std::string Wrap(std::string_view text, size_t width, std::string_view indent) {
   return out.append(indent).append(line).append("\n");
 }
 
+std::string Bullet(std::string_view text, size_t width) {
+  constexpr std::string_view kMark = "  - ";
+  return std::string(kMark) + Wrap(text, width, std::string(kMark.size(), ' ')).substr(kMark.size());
+}
+
 void PrintTable(std::ostream& out, const std::vector<std::vector<std::string>>& rows) {
   std::vector<size_t> widths;
   for (const auto& row : rows) {

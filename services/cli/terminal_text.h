@@ -21,6 +21,9 @@ std::string Printable(std::string_view text);
 // Breaks at spaces into lines of at most `width` characters, each after `indent`. Ends with a newline.
 std::string Wrap(std::string_view text, size_t width, std::string_view indent);
 
+// A point of a list: "  - " before the first line, and as many spaces before the others. Ends with a newline.
+std::string Bullet(std::string_view text, size_t width);
+
 // Rows in columns as wide as their widest cell, two spaces apart; the first row is the heading.
 void PrintTable(std::ostream& out, const std::vector<std::vector<std::string>>& rows);
 

@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "backup/restore.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "services/cli/commands.h"
@@ -208,6 +209,12 @@ int RunDetached(CliContext& context, const UpFlags& flags, const std::filesystem
 
 int RunUp(CliContext& context, const UpFlags& flags) {
   const std::filesystem::path data = context.data_directory();
+  const auto interrupted = backup::InterruptedRestore(data);
+  if (!interrupted.ok()) return context.Fail(interrupted.status());
+  if (*interrupted) {
+    return context.Fail(FailedPrecondition("a restore was interrupted here: finish it first, by `cloister backup restore` "
+                                           "of backup " + (*interrupted)->hex()));
+  }
   if (flags.detach) return RunDetached(context, flags, data);
   TerminalAnnouncer announcer(context);
   StatusOr<Passphrase> passphrase = GetPassphrase(flags, data);

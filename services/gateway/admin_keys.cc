@@ -34,6 +34,13 @@ json EscrowJson(const v1::EscrowStatus& escrow) {
   return out;
 }
 
+json FreshnessJson(const v1::FreshnessStatus& freshness) {
+  return {{"number", freshness.number()},
+          {"made_at", TimeJson(freshness.made_ns())},
+          {"counter", freshness.counter().empty() ? json(nullptr) : json(freshness.counter())},
+          {"escrowed", freshness.escrowed()}};
+}
+
 Status GetKeyring(const RouteCall& call) {
   v1::KeyringStatus keyring;
   Peers::Call rpc(call.parts.peers, kQuickTimeout);
@@ -141,6 +148,8 @@ json KeyringJson(const v1::KeyringStatus& keyring) {
           {"doomed", keyring.doomed()},
           {"recovery", std::move(recovery)},
           {"escrow", EscrowJson(keyring.escrow())},
+          {"freshness", FreshnessJson(keyring.freshness())},
+          {"erasure_epoch", keyring.erasure_epoch()},
           {"passphrase_file_on_same_disk", keyring.passphrase_file_on_same_disk()}};
 }
 

@@ -84,7 +84,7 @@ Handler AdminHandlerOf(std::string_view path) {
       {"status", HandleAdminStatus},       {"erasures", HandleAdminErasures},
       {"holds", HandleAdminErasures},      {"suppressions", HandleAdminErasures},
       {"shred", HandleAdminErasures},      {"answers-affected", HandleAdminErasures},
-      {"backups", HandleAdminBackups},
+      {"backups", HandleAdminBackups},     {"doctor", HandleAdminDoctor},
   };
   const std::string_view rest = path.substr(kAdminPrefix.size());
   const auto found = handlers.find(rest.substr(0, rest.find('/')));

@@ -24,6 +24,7 @@ struct GatewayOptions {
 };
 
 class BackupDesk;
+class MaintenanceService;
 
 // What every route may use. All outlive the gateway.
 struct GatewayParts {
@@ -35,6 +36,7 @@ struct GatewayParts {
   const Clock& clock;
   GatewayOptions options;
   BackupDesk* backups = nullptr;  // Null: this gateway makes none.
+  MaintenanceService* own = nullptr;  // Examines gateway's own database. Null: this gateway has none.
 };
 
 // Thread-safe.
@@ -69,6 +71,7 @@ Status HandleAdminKeys(const RouteCall& call);      // admin_keys.cc: /admin/v1/
 Status HandleAdminStatus(const RouteCall& call);   // admin_status.cc: /admin/v1/status
 Status HandleAdminErasures(const RouteCall& call);  // admin_erasures.cc: erasures, holds, suppressions, shred
 Status HandleAdminBackups(const RouteCall& call);   // admin_backups.cc: /admin/v1/backups...
+Status HandleAdminDoctor(const RouteCall& call);    // admin_doctor.cc: /admin/v1/doctor/...
 Status HandleAdminVersions(const RouteCall& call);  // admin_versions.cc: /admin/v1/versions...
 
 Status NoRoute();

@@ -10,6 +10,7 @@
 #include "services/gateway/gateway.h"
 #include "services/gateway/http_server.h"
 #include "services/gateway/tls_identity.h"
+#include "services/server/freshness_watch.h"
 #include "services/server/grpc_key_source.h"
 #include "services/server/service_main.h"
 #include "storage/rocksdb_store.h"
@@ -26,6 +27,7 @@ class GatewayService final : public RunningService {
   std::vector<grpc::Service*> RpcServices() override { return {}; }
   std::vector<MethodRule> Rules() const override { return {}; }
   void Stop() override {
+    maintenance_->Stop();
     peers_->CancelAll();
     http_->Stop();
   }
@@ -38,6 +40,7 @@ class GatewayService final : public RunningService {
   SystemClock clock_;
   std::unique_ptr<storage::KeySource> keys_;
   std::unique_ptr<storage::RocksDbStore> store_;
+  std::unique_ptr<FreshnessWatch> freshness_;
   std::unique_ptr<storage::SealedStore> sealed_;
   storage::DataKey row_key_;
   std::unique_ptr<CredentialStore> credentials_;
@@ -58,6 +61,10 @@ Status GatewayService::OpenStore(const ServiceContext& context) {
   for (const std::string_view family : kCredentialColumnFamilies) options.column_families.emplace_back(family);
   options.keys = keys_.get();
   CLOISTER_ASSIGN_OR_RETURN(store_, storage::RocksDbStore::Open(options));
+  FreshnessParts fresh;
+  fresh.stores["store"] = {store_->database_id(), [store = store_.get()] { return store->CommitSequence(); }};
+  CLOISTER_ASSIGN_OR_RETURN(freshness_, FreshnessWatch::Compare(context.ChannelTo("keys"), std::move(fresh)));
+  freshness_->Start();
   sealed_ = std::make_unique<storage::SealedStore>(store_->database_id(), *keys_);
   CLOISTER_ASSIGN_OR_RETURN(row_key_, keys_->GetNamedKey(storage::KeyKind::kStore, "rows"));
   CLOISTER_ASSIGN_OR_RETURN(credentials_, CredentialStore::Open(*store_, *sealed_, row_key_, clock_));
@@ -107,6 +114,10 @@ StatusOr<std::unique_ptr<RunningService>> GatewayService::Start(const ServiceCon
   copies.directory = context.OwnDirectory();
   copies.stores["store"] = {service->store_->database_id(),
                             [store = service->store_.get()](const auto& folder) { return store->Checkpoint(folder); }};
+  copies.examine = [own = service.get()](const auto& options, auto& found) -> Status {
+    CLOISTER_RETURN_IF_ERROR(own->store_->Flush());
+    return storage::ExamineStore(*own->store_, *own->keys_, CredentialsToExamine(), options, found);
+  };
   CLOISTER_ASSIGN_OR_RETURN(service->maintenance_, MaintenanceService::New(std::move(copies)));
   service->backups_ = std::make_unique<BackupDesk>(*service->peers_, *service->keys_, *service->maintenance_,
                                                    service->clock_);
@@ -114,7 +125,7 @@ StatusOr<std::unique_ptr<RunningService>> GatewayService::Start(const ServiceCon
   options.question_bytes_max = static_cast<size_t>(config.Int("gateway.question_bytes_max"));
   service->gateway_ = std::make_unique<Gateway>(GatewayParts{*service->peers_, *service->credentials_,
                                                              *service->authenticator_, *service->asks_,
-                                                             service->metrics_, service->clock_, options, service->backups_.get()});
+                                                             service->metrics_, service->clock_, options, service->backups_.get(), service->maintenance_.get()});
   CLOISTER_RETURN_IF_ERROR(service->StartHttp(context));
   return std::unique_ptr<RunningService>(std::move(service));
 }

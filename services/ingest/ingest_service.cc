@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "crypto/random.h"
+#include "services/server/maintenance.h"
 #include "services/server/rpc_status.h"
 
 namespace cloister::services {
@@ -107,7 +108,8 @@ void IngestService::Finish(LiveJob& live, const Status& status) {
   });
   const v1::Job job = live.Snapshot();
   // The job's result is in the documents; losing its record costs a listing.
-  if (const Status put = store_.Put(job); !put.ok()) LogStatus(LogLevel::kError, "ingest.job_not_recorded", put);
+  if (const Status put = store_.Put(job); !put.ok())
+    LogStatus(LogLevel::kError, "ingest.job_not_recorded", put);
   Log(LogLevel::kInfo, "ingest.job_ended",
       {{"id", HexEncode(job.id())},
        {"state", v1::JobState_Name(job.state())},
@@ -143,7 +145,8 @@ StatusOr<v1::Job> IngestService::AcceptJob(const v1::StartJobRequest& request) {
   job.set_started_at_ns(NowNs());
   std::lock_guard lock(mutex_);
   if (stopping_) return Unavailable("the service is stopping");
-  if (live_.size() >= kJobsWaitingMax) return ResourceExhausted("too many jobs are waiting; let one end first");
+  if (live_.size() >= kJobsWaitingMax)
+    return ResourceExhausted("too many jobs are waiting; let one end first");
   CLOISTER_RETURN_IF_ERROR(store_.Put(job));
   live_.push_back(std::make_shared<LiveJob>(job, request));
   changed_.notify_all();
@@ -158,14 +161,16 @@ StatusOr<v1::Job> IngestService::FindJob(const std::string& id) {
   return job;
 }
 
-grpc::Status IngestService::StartJob(grpc::ServerContext*, const v1::StartJobRequest* request, v1::Job* response) {
+grpc::Status IngestService::StartJob(grpc::ServerContext*, const v1::StartJobRequest* request,
+                                     v1::Job* response) {
   auto job = AcceptJob(*request);
   if (!job.ok()) return ToGrpc(job.status());
   *response = *std::move(job);
   return grpc::Status::OK;
 }
 
-grpc::Status IngestService::GetJob(grpc::ServerContext*, const v1::GetJobRequest* request, v1::Job* response) {
+grpc::Status IngestService::GetJob(grpc::ServerContext*, const v1::GetJobRequest* request,
+                                   v1::Job* response) {
   auto job = FindJob(request->id());
   if (!job.ok()) return ToGrpc(job.status());
   TrimFailures(request->failures_from(), *job);
@@ -173,7 +178,8 @@ grpc::Status IngestService::GetJob(grpc::ServerContext*, const v1::GetJobRequest
   return grpc::Status::OK;
 }
 
-grpc::Status IngestService::CancelJob(grpc::ServerContext*, const v1::CancelJobRequest* request, v1::Job* response) {
+grpc::Status IngestService::CancelJob(grpc::ServerContext*, const v1::CancelJobRequest* request,
+                                      v1::Job* response) {
   if (const auto live = FindLive(request->id())) live->Cancel();
   auto job = FindJob(request->id());
   if (!job.ok()) return ToGrpc(job.status());
@@ -181,18 +187,19 @@ grpc::Status IngestService::CancelJob(grpc::ServerContext*, const v1::CancelJobR
   return grpc::Status::OK;
 }
 
-grpc::Status IngestService::ListJobs(grpc::ServerContext*, const v1::ListJobsRequest*, v1::ListJobsResponse* response) {
+grpc::Status IngestService::ListJobs(grpc::ServerContext*, const v1::ListJobsRequest*,
+                                     v1::ListJobsResponse* response) {
   std::lock_guard lock(mutex_);
-  for (auto job = live_.rbegin(); job != live_.rend(); ++job) *response->add_jobs() = WithoutFailures((*job)->Snapshot());
+  for (auto job = live_.rbegin(); job != live_.rend(); ++job)
+    *response->add_jobs() = WithoutFailures((*job)->Snapshot());
   for (auto job = ended_.rbegin(); job != ended_.rend(); ++job) *response->add_jobs() = *job;
   return grpc::Status::OK;
 }
 
 std::vector<MethodRule> IngestRules() {
-  std::vector<MethodRule> rules;
-  for (const char* method : {"Ingest/StartJob", "Ingest/GetJob", "Ingest/CancelJob", "Ingest/ListJobs",
-                             "Maintenance/Checkpoint", "Maintenance/DropCheckpoint"}) {
-    rules.push_back({std::string("/cloister.v1.") + method, {"gateway"}});
+  std::vector<MethodRule> rules = MaintenanceRules();
+  for (const char* method : {"StartJob", "GetJob", "CancelJob", "ListJobs"}) {
+    rules.push_back({std::string("/cloister.v1.Ingest/") + method, {"gateway"}});
   }
   return rules;
 }

@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "services/ingest/ingest_service.h"
+#include "services/server/freshness_watch.h"
 #include "services/server/grpc_key_source.h"
 #include "services/server/maintenance.h"
 #include "services/server/service_main.h"
@@ -36,6 +37,12 @@ class IngestProcess final : public RunningService {
     store.column_families = {std::string(kJobsFamily)};
     store.keys = process->keys_.get();
     CLOISTER_ASSIGN_OR_RETURN(process->store_, storage::RocksDbStore::Open(store));
+    FreshnessParts fresh;
+    fresh.stores["jobs"] = {process->store_->database_id(),
+                          [store = process->store_.get()] { return store->CommitSequence(); }};
+    CLOISTER_ASSIGN_OR_RETURN(process->freshness_,
+                              FreshnessWatch::Compare(context.ChannelTo("keys"), std::move(fresh)));
+    process->freshness_->Start();
     CLOISTER_ASSIGN_OR_RETURN(process->jobs_,
                               JobStore::Open(*process->store_, process->store_->database_id(), *process->keys_));
     CLOISTER_ASSIGN_OR_RETURN(process->service_, IngestService::Open(OptionsFrom(context), *process->jobs_,
@@ -44,12 +51,19 @@ class IngestProcess final : public RunningService {
     parts.directory = context.OwnDirectory();
     parts.stores["jobs"] = {process->store_->database_id(),
                             [store = process->store_.get()](const auto& folder) { return store->Checkpoint(folder); }};
+    parts.examine = [own = process.get()](const auto& options, auto& found) -> Status {
+      CLOISTER_RETURN_IF_ERROR(own->store_->Flush());
+      return storage::ExamineStore(*own->store_, *own->keys_, JobsToExamine(), options, found);
+    };
     CLOISTER_ASSIGN_OR_RETURN(process->maintenance_, MaintenanceService::New(std::move(parts)));
     return process;
   }
   std::vector<grpc::Service*> RpcServices() override { return {service_.get(), maintenance_.get()}; }
   std::vector<MethodRule> Rules() const override { return IngestRules(); }
-  void Stop() override { service_->Stop(); }
+  void Stop() override {
+    maintenance_->Stop();
+    service_->Stop();
+  }
 
  private:
   explicit IngestProcess(const ServiceContext& context)
@@ -59,6 +73,7 @@ class IngestProcess final : public RunningService {
   std::unique_ptr<storage::KeySource> keys_;
   IngestPeers peers_;
   std::unique_ptr<storage::RocksDbStore> store_;
+  std::unique_ptr<FreshnessWatch> freshness_;
   std::unique_ptr<JobStore> jobs_;
   std::unique_ptr<IngestService> service_;
   std::unique_ptr<MaintenanceService> maintenance_;

@@ -8,6 +8,7 @@
 
 #include "keyring/hardware/pkcs11_anchor.h"
 #include "keyring/hardware/tpm_anchor.h"
+#include "keyring/hardware/tpm_counter.h"
 #include "keyring/passphrase_anchor.h"
 
 namespace cloister::services {
@@ -51,6 +52,19 @@ StatusOr<std::unique_ptr<keyring::EpochAnchor>> MakeAnchor(AnchorKind kind, cons
     out = std::make_unique<keyring::Pkcs11Anchor>(std::move(options), crypto::Secret(secret));
   }
   return out;
+}
+
+StatusOr<std::unique_ptr<keyring::RollbackCounter>> MakeRollbackCounter(AnchorKind kind, const Config& config) {
+  const std::string choice = config.String("keys.rollback_counter");
+  if (choice != "auto" && choice != "tpm" && choice != "none") {
+    return InvalidArgument("keys.rollback_counter is auto, tpm or none");
+  }
+  if (choice == "none" || (choice == "auto" && kind != AnchorKind::kTpm)) {
+    return std::unique_ptr<keyring::RollbackCounter>();
+  }
+  keyring::TpmOptions options;
+  options.tcti = config.String("keys.tpm_tcti");
+  return std::unique_ptr<keyring::RollbackCounter>(std::make_unique<keyring::TpmCounter>(std::move(options)));
 }
 
 StatusOr<AnchorKind> ParseAnchorKind(std::string_view name) {

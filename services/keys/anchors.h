@@ -10,6 +10,7 @@
 #include "common/status.h"
 #include "crypto/secret.h"
 #include "keyring/epoch_anchor.h"
+#include "keyring/rollback_counter.h"
 
 namespace cloister::services {
 
@@ -18,6 +19,10 @@ namespace cloister::services {
 // missing).
 StatusOr<std::unique_ptr<keyring::EpochAnchor>> MakeAnchor(keyring::AnchorKind kind, const Config& config,
                                                            std::string_view secret);
+
+// What counts so that an older data directory is noticed, as keys.rollback_counter says: "auto" (a TPM that is the anchor),
+// "tpm" or "none". Null: nothing. Errors: kInvalidArgument.
+StatusOr<std::unique_ptr<keyring::RollbackCounter>> MakeRollbackCounter(keyring::AnchorKind kind, const Config& config);
 
 // "passphrase", "tpm", "pkcs11". Errors: kInvalidArgument.
 StatusOr<keyring::AnchorKind> ParseAnchorKind(std::string_view name);

@@ -103,6 +103,15 @@ void KeyRecords::Add(const KeyChange& change) {
   wake_.notify_all();
 }
 
+void KeyRecords::AddAccepted(const std::string& body_json, const std::string& actor) {
+  {
+    std::lock_guard lock(mutex_);
+    PushLocked("freshness.accepted", body_json, "user", actor);
+    SaveLocked();
+  }
+  wake_.notify_all();
+}
+
 void KeyRecords::AddLocked(const KeyChange& change) {
   const keyring::KeyringStatus now = keyring_.GetStatus();
   recorded_epoch_ = now.epoch;

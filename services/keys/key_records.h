@@ -57,6 +57,8 @@ class KeyRecords {
   // Durable in the file before this returns, in the log as soon as that takes it. A full disk is only logged:
   // the change has happened.
   void Add(const KeyChange& change);
+  // An older state than was stated was accepted; likewise. `body_json` holds no personal data.
+  void AddAccepted(const std::string& body_json, const std::string& actor);
 
  private:
   KeyRecords(KeyRecordsOptions options, keyring::Keyring& keyring, const Clock& clock, AppendRecord append);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "crypto/hpke.h"
 #include "crypto/shamir.h"
 #include "services/keys/anchors.h"
@@ -12,7 +13,7 @@
 namespace cloister::services {
 namespace {
 
-constexpr uint32_t kKeyringFormatVersion = 2;
+constexpr uint32_t kKeyringFormatVersion = 3;
 constexpr const char* kEscrowReason = "ESCROW_NOT_REPLACED";
 
 // Which of its numbers means something is the keyring's to say; the two enumerations share them.
@@ -108,6 +109,18 @@ grpc::Status KeysService::GetNamedKey(grpc::ServerContext* context, const v1::Ge
   return grpc::Status::OK;
 }
 
+grpc::Status KeysService::RotateNamedKey(grpc::ServerContext* context, const v1::GetNamedKeyRequest* request,
+                                         v1::KeysResponse* response) {
+  if (!IsKnown(request->kind())) return UnknownKind();
+  const std::string caller = CallerIdentity(*context);
+  const auto key = parts_.keyring.RotateNamedKey(caller, KindOf(request->kind()), request->name());
+  if (!key.ok()) return ToGrpc(key.status());
+  const StatusOr<std::string> escrow = Finish({"keys", 0, "", "service", caller});
+  if (!escrow.ok()) return ToGrpc(escrow.status(), kEscrowReason);
+  Add(*key, *response);
+  return grpc::Status::OK;
+}
+
 grpc::Status KeysService::GetPublicKey(grpc::ServerContext*, const v1::GetPublicKeyRequest* request,
                                        v1::PublicKeyResponse* response) {
   auto public_key = parts_.keyring.PublicKeyOf(request->owner(), request->name());
@@ -132,6 +145,7 @@ StatusOr<std::string> KeysService::Finish(KeyChange change) {
   StatusOr<std::string> escrow = parts_.escrow.AfterChangeOfEpoch();
   change.escrow = escrow.ok() ? *escrow : "not replaced";
   parts_.records.Add(change);
+  parts_.freshness.AfterChangeOfEpoch();
   return escrow;
 }
 
@@ -148,7 +162,8 @@ grpc::Status KeysService::DestroyKeys(grpc::ServerContext* context, const v1::De
     ids.push_back(*id);
   }
   const std::string caller = CallerIdentity(*context);
-  const auto change = parts_.keyring.DestroyKeys(caller, ids);
+  const auto change = parts_.keyring.DestroyKeys(
+      caller, ids, request->erasure() ? storage::DestroyFor::kErasure : storage::DestroyFor::kUpkeep);
   if (!change.ok()) return ToGrpc(change.status());
   // With nothing left to destroy a copy that could not be replaced is tried again; there is nothing to
   // record.
@@ -190,7 +205,14 @@ grpc::Status KeysService::GetKeyringStatus(grpc::ServerContext*, const v1::GetKe
   const PassphraseSource source = source_;
   response->set_passphrase_file_on_same_disk(source == PassphraseSource::kFileOnSameDisk);
   for (std::string& sentence : NotProtectedBy(source)) response->add_not_protected(std::move(sentence));
-  for (std::string& sentence : NotProtectedBy(status, escrow))
+  const FreshnessState freshness = parts_.freshness.state();
+  response->set_erasure_epoch(status.erasure_epoch);
+  v1::FreshnessStatus& fresh = *response->mutable_freshness();
+  fresh.set_number(freshness.statement.number);
+  fresh.set_made_ns(freshness.statement.made_ns);
+  fresh.set_counter(freshness.statement.counter);
+  fresh.set_escrowed(freshness.escrowed);
+  for (std::string& sentence : NotProtectedBy(status, escrow, freshness))
     response->add_not_protected(std::move(sentence));
   return grpc::Status::OK;
 }
@@ -278,6 +300,11 @@ grpc::Status KeysService::ChangeAnchor(grpc::ServerContext*, const v1::ChangeAnc
     change = keyring::EpochChange{0, now.epoch, now.generation};
   }
   source_ = *source;
+  auto counter = parts_.counter_of(*kind);
+  if ((counter == nullptr) != parts_.freshness.state().statement.counter.empty()) {
+    const Status counts = parts_.freshness.UseCounter(std::move(counter));
+    if (!counts.ok()) LogStatus(LogLevel::kWarning, "keys.freshness_not_counted", counts);
+  }
   const StatusOr<std::string> escrow = Finish({"anchor", 0, "", "service", "supervisor"});
   if (!escrow.ok()) unfinished += (unfinished.empty() ? "" : "; ") + MessageOf(escrow.status());
   Describe(*change, escrow.ok() ? *escrow : "not replaced", *response->mutable_change());
@@ -285,8 +312,14 @@ grpc::Status KeysService::ChangeAnchor(grpc::ServerContext*, const v1::ChangeAnc
   return grpc::Status::OK;
 }
 
-std::vector<std::string> NotProtectedBy(const keyring::KeyringStatus& status, const EscrowState& escrow) {
+std::vector<std::string> NotProtectedBy(const keyring::KeyringStatus& status, const EscrowState& escrow,
+                                        const FreshnessState& freshness) {
   std::vector<std::string> out;
+  if (freshness.statement.counter.empty() && !freshness.escrowed) {
+    out.push_back(
+        "Whoever puts the whole data directory back as it was some time ago, keyring included, is not noticed here. A TPM "
+        "(keys.rollback_counter) or an escrowed keyring (keys.escrow_directory) would tell.");
+  }
   if (!status.destroys_for_good) {
     out.push_back(
         "Erasure holds against the present keyring only: an older copy of the keyring with the passphrase of "
@@ -325,6 +358,7 @@ std::vector<std::string> NotProtectedBy(const keyring::KeyringStatus& status, co
 
 std::vector<MethodRule> KeysRules() {
   const std::vector<std::string> owners = {"audit", "retrieval", "ingest", "gateway", "supervisor"};
+  const std::vector<std::string> databases = {"audit", "retrieval", "ingest", "gateway"};
   return {
       {"/cloister.v1.Keys/CreateKeys", owners},
       {"/cloister.v1.Keys/GetKeys", owners},
@@ -333,11 +367,17 @@ std::vector<MethodRule> KeysRules() {
        {"retrieval", "ingest", "audit", "embedding", "generation", "gateway"}},
       {"/cloister.v1.Keys/DestroyKeys", {"audit", "retrieval"}},
       {"/cloister.v1.Keys/RotateEpoch", {"gateway"}},
+      {"/cloister.v1.Keys/RotateNamedKey", databases},
+      {"/cloister.v1.Keys/GetFreshness", databases},
+      {"/cloister.v1.Keys/NoteFreshness", databases},
+      {"/cloister.v1.Keys/ChangeMarks", {"retrieval"}},
+      {"/cloister.v1.Keys/ListMarks", {"retrieval"}},
       {"/cloister.v1.Keys/GetKeyringStatus", {"gateway", "supervisor"}},
       {"/cloister.v1.Keys/SetRecovery", {"gateway"}},
       {"/cloister.v1.Keys/EscrowKeyring", {"gateway"}},
       {"/cloister.v1.Keys/ChangeAnchor", {"supervisor"}},
       {"/cloister.v1.Keys/CheckSecret", {"supervisor"}},
+      {"/cloister.v1.Maintenance/Examine", {"gateway"}},
   };
 }
 

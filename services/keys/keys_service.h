@@ -14,6 +14,7 @@
 #include "cloister/v1/keys.grpc.pb.h"
 #include "keyring/keyring.h"
 #include "services/keys/escrow_keeper.h"
+#include "services/keys/freshness_keeper.h"
 #include "services/keys/key_records.h"
 #include "services/keys/passphrase_source.h"
 #include "services/server/rpc_server.h"
@@ -24,6 +25,9 @@ namespace cloister::services {
 // keys.escrow_directory only.
 constexpr size_t kEscrowCopyBytesMax = 32 * 1024 * 1024;
 
+// Whose log the freshness statement speaks of.
+constexpr std::string_view kLogOwner = "audit";
+
 // The reason in every error of ChangeAnchor that keys itself gives: the former secret still holds.
 constexpr std::string_view kNothingChanged = "NOTHING_CHANGED";
 
@@ -31,10 +35,13 @@ struct KeysServiceParts {
   keyring::Keyring& keyring;
   EscrowKeeper& escrow;
   KeyRecords& records;
+  FreshnessKeeper& freshness;
   PassphraseSource source = PassphraseSource::kTyped;
   // An anchor of this kind, as the configuration has it.
   std::function<StatusOr<std::unique_ptr<keyring::EpochAnchor>>(keyring::AnchorKind, std::string_view secret)>
       anchor_of;
+  // What counts while the epoch key is in an anchor of this kind; null: nothing.
+  std::function<std::unique_ptr<keyring::RollbackCounter>(keyring::AnchorKind)> counter_of;
 };
 
 // The owner of a key is the mTLS identity of the caller. Thread-safe. Blocks on fsync where keys are made.
@@ -49,6 +56,16 @@ class KeysService final : public v1::Keys::Service {
                        v1::KeysResponse* response) override;
   grpc::Status GetNamedKey(grpc::ServerContext* context, const v1::GetNamedKeyRequest* request,
                            v1::KeysResponse* response) override;
+  grpc::Status RotateNamedKey(grpc::ServerContext* context, const v1::GetNamedKeyRequest* request,
+                              v1::KeysResponse* response) override;
+  grpc::Status ChangeMarks(grpc::ServerContext* context, const v1::ChangeMarksRequest* request,
+                           v1::ChangeMarksResponse* response) override;
+  grpc::Status ListMarks(grpc::ServerContext* context, const v1::ListMarksRequest* request,
+                         v1::ListMarksResponse* response) override;
+  grpc::Status GetFreshness(grpc::ServerContext* context, const v1::GetFreshnessRequest* request,
+                            v1::Freshness* response) override;
+  grpc::Status NoteFreshness(grpc::ServerContext* context, const v1::NoteFreshnessRequest* request,
+                             v1::NoteFreshnessResponse* response) override;
   grpc::Status GetPublicKey(grpc::ServerContext* context, const v1::GetPublicKeyRequest* request,
                             v1::PublicKeyResponse* response) override;
   grpc::Status DestroyKeys(grpc::ServerContext* context, const v1::DestroyKeysRequest* request,
@@ -82,7 +99,8 @@ class KeysService final : public v1::Keys::Service {
 std::vector<MethodRule> KeysRules();
 
 // Plain sentences about what this keyring leaves unprotected; empty when there is nothing to say.
-std::vector<std::string> NotProtectedBy(const keyring::KeyringStatus& status, const EscrowState& escrow);
+std::vector<std::string> NotProtectedBy(const keyring::KeyringStatus& status, const EscrowState& escrow,
+                                        const FreshnessState& freshness);
 
 // DATA/keys/keyring
 std::filesystem::path KeyringPath(const std::filesystem::path& data_directory);

@@ -35,6 +35,9 @@ class Appliance {
                                          keyring::NewPassphraseAnchor(kPassphrase, kCheap), clock_);
     escrow_ =
         std::make_unique<EscrowKeeper>(*keyring_, with_escrow ? folder_ : "", directory_.path(), clock_);
+    FreshnessOptions fresh;
+    fresh.file = directory_.path() / "freshness";
+    freshness_ = *FreshnessKeeper::Open(std::move(fresh), *keyring_, clock_);
     KeyRecordsOptions records;
     records.file = directory_.path() / "unrecorded";
     records_ =
@@ -44,11 +47,13 @@ class Appliance {
           return absl::OkStatus();
         });
     service_ = std::make_unique<KeysService>(KeysServiceParts{
-        *keyring_, *escrow_, *records_, source, [](keyring::AnchorKind kind, std::string_view secret) {
+        *keyring_, *escrow_, *records_, *freshness_, source,
+        [](keyring::AnchorKind kind, std::string_view secret) {
           return kind == keyring::AnchorKind::kPassphrase ? StatusOr<std::unique_ptr<keyring::EpochAnchor>>(
                                                                 keyring::NewPassphraseAnchor(secret, kCheap))
                                                           : FailedPrecondition("no such device here");
-        }});
+        },
+        [](keyring::AnchorKind) { return nullptr; }});
     RpcServerOptions options;
     options.socket = socket_;
     options.rules = KeysRules();
@@ -82,6 +87,7 @@ class Appliance {
   SystemClock clock_;
   std::unique_ptr<keyring::Keyring> keyring_;
   std::unique_ptr<EscrowKeeper> escrow_;
+  std::unique_ptr<FreshnessKeeper> freshness_;
   std::unique_ptr<KeyRecords> records_;
   std::unique_ptr<KeysService> service_;
   std::unique_ptr<RpcServer> server_;
@@ -139,6 +145,11 @@ TEST(KeysServiceTest, EveryMethodRefusesEveryWrongCaller) {
       {"EscrowKeyring", {"gateway"}},
       {"ChangeAnchor", {"supervisor"}},
       {"CheckSecret", {"supervisor"}},
+      {"RotateNamedKey", {"audit", "gateway", "ingest", "retrieval"}},
+      {"GetFreshness", {"audit", "gateway", "ingest", "retrieval"}},
+      {"NoteFreshness", {"audit", "gateway", "ingest", "retrieval"}},
+      {"ChangeMarks", {"retrieval"}},
+      {"ListMarks", {"retrieval"}},
   };
   for (const char* identity : {"gateway", "keys", "audit", "embedding", "retrieval", "generation", "ingest",
                                "parse", "supervisor", "stranger"}) {
@@ -168,11 +179,22 @@ TEST(KeysServiceTest, EveryMethodRefusesEveryWrongCaller) {
            Call(channel, &v1::Keys::Stub::EscrowKeyring, v1::EscrowKeyringRequest(), escrow));
     v1::ChangeAnchorResponse anchor;
     expect("ChangeAnchor", Call(channel, &v1::Keys::Stub::ChangeAnchor, v1::ChangeAnchorRequest(), anchor));
+    v1::KeysResponse rotated;
+    expect("RotateNamedKey",
+           Call(channel, &v1::Keys::Stub::RotateNamedKey, v1::GetNamedKeyRequest(), rotated));
+    v1::ChangeMarksResponse marked;
+    expect("ChangeMarks", Call(channel, &v1::Keys::Stub::ChangeMarks, v1::ChangeMarksRequest(), marked));
+    v1::ListMarksResponse marks;
+    expect("ListMarks", Call(channel, &v1::Keys::Stub::ListMarks, v1::ListMarksRequest(), marks));
+    v1::Freshness fresh;
+    expect("GetFreshness", Call(channel, &v1::Keys::Stub::GetFreshness, v1::GetFreshnessRequest(), fresh));
+    v1::NoteFreshnessResponse noted;
+    expect("NoteFreshness", Call(channel, &v1::Keys::Stub::NoteFreshness, v1::NoteFreshnessRequest(), noted));
     v1::CheckSecretResponse check;
     expect("CheckSecret", Call(channel, &v1::Keys::Stub::CheckSecret, v1::CheckSecretRequest(), check));
   }
   EXPECT_EQ(v1::Keys::service_full_name(), std::string("cloister.v1.Keys"));
-  EXPECT_EQ(appliance.keyring().size(), 0u);
+  EXPECT_EQ(appliance.keyring().size(), 1u);  // That of freshness statements.
 }
 
 TEST(KeysServiceTest, RefusesCountsAndKindsOutOfBounds) {
@@ -191,7 +213,7 @@ TEST(KeysServiceTest, RefusesCountsAndKindsOutOfBounds) {
     EXPECT_EQ(status.error_code(), grpc::INVALID_ARGUMENT) << kind;
     EXPECT_EQ(DetailOf(status).reason, "KEY_KIND_UNKNOWN");
   }
-  EXPECT_EQ(appliance.keyring().size(), 0u);
+  EXPECT_EQ(appliance.keyring().size(), 1u);
 }
 
 TEST(KeysServiceTest, GetKeysGivesAllInOrderOrNone) {
@@ -251,9 +273,9 @@ TEST(KeysServiceTest, StatusSaysWhatIsNotProtected) {
     ASSERT_TRUE(Call(appliance.As("gateway"), &v1::Keys::Stub::GetKeyringStatus,
                      v1::GetKeyringStatusRequest(), status)
                     .ok());
-    EXPECT_EQ(status.keys(), 2u);
-    EXPECT_EQ(status.generation(), 2u);
-    EXPECT_EQ(status.format_version(), 2u);
+    EXPECT_EQ(status.keys(), 3u);
+    EXPECT_EQ(status.generation(), 3u);
+    EXPECT_EQ(status.format_version(), 3u);
     EXPECT_EQ(status.epoch(), 1u);
     EXPECT_EQ(status.keys_by_kind().at("store"), 2u);
     EXPECT_FALSE(status.destroys_for_good());
@@ -427,11 +449,45 @@ TEST(KeysServiceTest, ThePassphraseChangesOnlyForWhoKnowsTheFormerOne) {
   EXPECT_EQ(opens("five random words are better"), grpc::OK);
 }
 
+TEST(KeysServiceTest, EachServiceStatesItsOwnAndAuditAloneTheLog) {
+  Appliance appliance;
+  const auto note = [&](std::string_view who, uint64_t sequence, bool with_log) {
+    v1::NoteFreshnessRequest request;
+    v1::StoreFreshness& store = *request.add_stores();
+    store.set_name("db");
+    store.set_database_id(std::string(16, who[0]));
+    store.set_commit_sequence(sequence);
+    if (with_log) {
+      request.mutable_log()->set_origin("clinic/main/1");
+      request.mutable_log()->set_size(sequence);
+      request.mutable_log()->set_root(std::string(32, 'r'));
+    }
+    v1::NoteFreshnessResponse response;
+    return Call(appliance.As(who), &v1::Keys::Stub::NoteFreshness, request, response);
+  };
+  const auto stated = [&](std::string_view who) {
+    v1::Freshness response;
+    EXPECT_TRUE(Call(appliance.As(who), &v1::Keys::Stub::GetFreshness, v1::GetFreshnessRequest(), response).ok());
+    return response;
+  };
+  EXPECT_TRUE(note("audit", 5, true).ok());
+  EXPECT_TRUE(note("retrieval", 7, false).ok());
+  EXPECT_EQ(note("retrieval", 8, true).error_code(), grpc::PERMISSION_DENIED);
+  EXPECT_EQ(note("retrieval", 6, false).error_code(), grpc::FAILED_PRECONDITION);
+  EXPECT_EQ(stated("audit").log().size(), 5u);
+  EXPECT_EQ(stated("audit").stores(0).commit_sequence(), 5u);
+  EXPECT_FALSE(stated("retrieval").has_log());
+  ASSERT_EQ(stated("retrieval").stores_size(), 1);
+  EXPECT_EQ(stated("retrieval").stores(0).commit_sequence(), 7u);
+  EXPECT_EQ(stated("ingest").stores_size(), 0);
+}
+
 TEST(KeysServiceTest, SaysWhatAnEscrowedCopyDoesNotCover) {
   keyring::KeyringStatus status;
   EscrowState escrow;
+  FreshnessState freshness;
   const auto says = [&](std::string_view words) {
-    for (const std::string& sentence : NotProtectedBy(status, escrow)) {
+    for (const std::string& sentence : NotProtectedBy(status, escrow, freshness)) {
       if (sentence.find(words) != std::string::npos) return true;
     }
     return false;
@@ -454,6 +510,12 @@ TEST(KeysServiceTest, SaysWhatAnEscrowedCopyDoesNotCover) {
   EXPECT_TRUE(says("still in its device"));
   escrow.problem = "no room";
   EXPECT_TRUE(says("no room"));
+  EXPECT_TRUE(says("puts the whole data directory back"));
+  freshness.escrowed = true;
+  EXPECT_FALSE(says("puts the whole data directory back"));
+  freshness = FreshnessState();
+  freshness.statement.counter = "01810022";
+  EXPECT_FALSE(says("puts the whole data directory back"));
 }
 
 TEST(GrpcKeySourceTest, KnownKeysNeedNoFurtherCall) {

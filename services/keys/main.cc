@@ -10,8 +10,10 @@
 #include "common/log.h"
 #include "crypto/password.h"
 #include "services/keys/anchors.h"
+#include "services/keys/keyring_examination.h"
 #include "services/keys/keys_service.h"
 #include "services/server/audit_client.h"
+#include "services/server/maintenance.h"
 #include "services/server/service_main.h"
 
 namespace cloister::services {
@@ -28,7 +30,7 @@ class KeysProcess final : public RunningService {
     CLOISTER_RETURN_IF_ERROR(out->Start(secret, source));
     return out;
   }
-  std::vector<grpc::Service*> RpcServices() override { return {service_.get()}; }
+  std::vector<grpc::Service*> RpcServices() override { return {service_.get(), maintenance_.get()}; }
   std::vector<MethodRule> Rules() const override { return KeysRules(); }
 
  private:
@@ -36,6 +38,7 @@ class KeysProcess final : public RunningService {
       : config_(context.config()),
         path_(KeyringPath(context.data_directory())),
         unrecorded_(UnrecordedPath(context.data_directory())),
+        freshness_file_(FreshnessPath(context.data_directory())),
         audit_(context.ChannelTo("audit"), kRecordTimeout) {}
 
   Status Start(std::string_view secret, PassphraseSource source) {
@@ -47,6 +50,12 @@ class KeysProcess final : public RunningService {
     CLOISTER_ASSIGN_OR_RETURN(auto anchor, MakeAnchor(header.anchor, config_, secret));
     CLOISTER_ASSIGN_OR_RETURN(keyring_, keyring::Keyring::Open({.path = path_}, std::move(anchor), clock_));
     escrow_ = std::make_unique<EscrowKeeper>(*keyring_, folder, path_, clock_);
+    CLOISTER_ASSIGN_OR_RETURN(auto counter, MakeRollbackCounter(header.anchor, config_));
+    FreshnessOptions fresh;
+    fresh.file = freshness_file_;
+    fresh.escrow_folder = folder;
+    fresh.counter = std::move(counter);
+    CLOISTER_ASSIGN_OR_RETURN(freshness_, FreshnessKeeper::Open(std::move(fresh), *keyring_, clock_));
     KeyRecordsOptions options;
     options.file = unrecorded_;
     options.on_tick = [this] { Catch(); };
@@ -55,29 +64,40 @@ class KeysProcess final : public RunningService {
                                                            return audit_.Append(record).status();
                                                          }));
     service_ = std::make_unique<KeysService>(KeysServiceParts{
-        *keyring_, *escrow_, *records_, source,
-        [this](keyring::AnchorKind to, std::string_view with) { return MakeAnchor(to, config_, with); }});
+        *keyring_, *escrow_, *records_, *freshness_, source,
+        [this](keyring::AnchorKind to, std::string_view with) { return MakeAnchor(to, config_, with); },
+        [this](keyring::AnchorKind to) { return MakeRollbackCounter(to, config_).value_or(nullptr); }});
+    MaintenanceParts parts;  // Nothing is copied: a keyring never comes into a backup.
+    parts.directory = path_.parent_path();
+    parts.examine = [this, folder](const auto& how, auto& found) {
+      return ExamineKeyring(*keyring_, path_, folder, how, found);
+    };
+    CLOISTER_ASSIGN_OR_RETURN(maintenance_, MaintenanceService::New(std::move(parts)));
     return absl::OkStatus();
   }
 
   // What could not be finished before: a device's former epoch key, an escrowed copy.
   void Catch() {
     if (keyring_->GetStatus().doomed > 0) {
-      const auto done = keyring_->DestroyKeys("keys", {});
+      const auto done = keyring_->DestroyKeys("keys", {}, storage::DestroyFor::kUpkeep);
       if (!done.ok()) LogStatus(LogLevel::kWarning, "keys.former_epoch_not_destroyed", done.status());
     }
     escrow_->Refresh();
+    freshness_->Tick();
   }
 
   const Config& config_;
   const std::filesystem::path path_;
   const std::filesystem::path unrecorded_;
+  const std::filesystem::path freshness_file_;
   const SystemClock clock_;
   const AuditClient audit_;
   std::unique_ptr<keyring::Keyring> keyring_;
   std::unique_ptr<EscrowKeeper> escrow_;
+  std::unique_ptr<FreshnessKeeper> freshness_;
   std::unique_ptr<KeyRecords> records_;  // Its thread uses all of the above.
   std::unique_ptr<KeysService> service_;
+  std::unique_ptr<MaintenanceService> maintenance_;
 };
 
 StatusOr<crypto::Secret> ReadPassphrase(const std::string& fd_flag) {

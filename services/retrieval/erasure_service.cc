@@ -231,7 +231,7 @@ grpc::Status ErasureService::ShredRetired(grpc::ServerContext*, const v1::ShredR
   if (const Status delivered = DeliverOutbox(corpus_.rows(), audit_); !delivered.ok()) return ToGrpc(delivered);
   // Somebody asks now, so a shorter retention class counts now.
   if (const auto ended = eraser_.EndDueVersions(); !ended.ok()) return ToGrpc(ended.status());
-  const auto shredded = corpus_.Shred();
+  const auto shredded = corpus_.Shred(storage::DestroyFor::kUpkeep);
   if (!shredded.ok()) return ToGrpc(shredded.status());
   response->set_keys(shredded->keys.size());
   response->set_segments(shredded->segments);

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "retrieval/corpus.h"
+#include "retrieval/examination.h"
 #include "retrieval/releaser.h"
 #include "retrieval/searcher.h"
 #include "services/retrieval/assertion_verifier.h"
@@ -18,6 +19,7 @@
 #include "services/retrieval/upkeep.h"
 #include "services/retrieval/version_service.h"
 #include "services/server/audit_client.h"
+#include "services/server/freshness_watch.h"
 #include "services/server/grpc_key_source.h"
 #include "services/server/maintenance.h"
 #include "services/server/rpc_client.h"
@@ -53,6 +55,12 @@ class RetrievalProcess final : public RunningService {
     store_options.column_families = retrieval::ColumnFamilies();
     store_options.keys = process->keys_.get();
     CLOISTER_ASSIGN_OR_RETURN(process->store_, storage::RocksDbStore::Open(store_options));
+    FreshnessParts fresh;
+    fresh.stores["db"] = {process->store_->database_id(),
+                          [store = process->store_.get()] { return store->CommitSequence(); }};
+    CLOISTER_ASSIGN_OR_RETURN(process->freshness_,
+                              FreshnessWatch::Compare(context.ChannelTo("keys"), std::move(fresh)));
+    process->freshness_->Start();
     retrieval::CorpusOptions options;
     options.segment_directory = context.OwnDirectory() / "segments";
     options.segment_documents = static_cast<uint32_t>(context.config().Int("retrieval.segment_documents"));
@@ -78,6 +86,9 @@ class RetrievalProcess final : public RunningService {
     parts.directory = context.OwnDirectory();
     parts.stores["db"] = {process->store_->database_id(),
                           [store = process->store_.get()](const auto& folder) { return store->Checkpoint(folder); }};
+    parts.examine = [corpus = process->corpus_.get(), store = process->store_.get()](const auto& options, auto& found) {
+      return retrieval::ExamineCorpus(*corpus, store, options, found);
+    };
     CLOISTER_ASSIGN_OR_RETURN(process->maintenance_, MaintenanceService::New(std::move(parts)));
     // What a crash left; what fails now is tried again by the upkeep.
     const Status delivered = DeliverOutbox(process->corpus_->rows(), process->audit_);
@@ -94,6 +105,7 @@ class RetrievalProcess final : public RunningService {
             maintenance_.get()};
   }
   std::vector<MethodRule> Rules() const override { return RetrievalRules(); }
+  void Stop() override { maintenance_->Stop(); }
 
  private:
   explicit RetrievalProcess(const ServiceContext& context)
@@ -112,6 +124,7 @@ class RetrievalProcess final : public RunningService {
   AssertionVerifier verifier_;
   retrieval::SearchContexts contexts_;
   std::unique_ptr<storage::RocksDbStore> store_;
+  std::unique_ptr<FreshnessWatch> freshness_;
   std::unique_ptr<retrieval::Corpus> corpus_;
   std::unique_ptr<retrieval::Searcher> searcher_;
   std::unique_ptr<retrieval::Releaser> releaser_;

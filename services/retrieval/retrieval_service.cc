@@ -6,6 +6,7 @@
 
 #include "services/retrieval/audit_records.h"
 #include "services/retrieval/messages.h"
+#include "services/server/maintenance.h"
 #include "services/server/rpc_status.h"
 
 namespace cloister::services {
@@ -58,33 +59,33 @@ StatusOr<retrieval::SearchMode> ModeFrom(v1::SearchMode mode) {
 
 std::vector<MethodRule> RetrievalRules() {
   const std::vector<std::string> gateway = {"gateway"}, ingest = {"ingest"};
-  return {
-      {"/cloister.v1.Erasure/PlanErasure", gateway},
-      {"/cloister.v1.Erasure/Erase", gateway},
-      {"/cloister.v1.Erasure/GetErasure", gateway},
-      {"/cloister.v1.Erasure/ListErasures", gateway},
-      {"/cloister.v1.Erasure/RecordNotice", gateway},
-      {"/cloister.v1.Erasure/LiftSuppression", gateway},
-      {"/cloister.v1.Erasure/PlaceHold", gateway},
-      {"/cloister.v1.Erasure/ReleaseHold", gateway},
-      {"/cloister.v1.Erasure/ListHolds", gateway},
-      {"/cloister.v1.Erasure/ShredRetired", gateway},
-      {"/cloister.v1.Versions/ListVersions", gateway},
-      {"/cloister.v1.Versions/ReadVersion", gateway},
-      {"/cloister.v1.Retrieval/Search", gateway},
-      {"/cloister.v1.Retrieval/Release", gateway},
-      {"/cloister.v1.Documents/PutDocument", ingest},
-      {"/cloister.v1.Documents/DeleteDocument", ingest},
-      {"/cloister.v1.Documents/ListSources", ingest},
-      {"/cloister.v1.Documents/GetIndexStatus", {"gateway", "supervisor"}},
-      {"/cloister.v1.Directory/PutUser", gateway},
-      {"/cloister.v1.Directory/DeleteUser", gateway},
-      {"/cloister.v1.Directory/ListUsers", gateway},
-      {"/cloister.v1.Directory/PutCollection", gateway},
-      {"/cloister.v1.Directory/ListCollections", {"gateway", "ingest"}},
-      {"/cloister.v1.Maintenance/Checkpoint", {"gateway"}},
-      {"/cloister.v1.Maintenance/DropCheckpoint", {"gateway"}},
-  };
+  std::vector<MethodRule> rules = MaintenanceRules();
+  rules.insert(rules.end(), {
+                                {"/cloister.v1.Erasure/PlanErasure", gateway},
+                                {"/cloister.v1.Erasure/Erase", gateway},
+                                {"/cloister.v1.Erasure/GetErasure", gateway},
+                                {"/cloister.v1.Erasure/ListErasures", gateway},
+                                {"/cloister.v1.Erasure/RecordNotice", gateway},
+                                {"/cloister.v1.Erasure/LiftSuppression", gateway},
+                                {"/cloister.v1.Erasure/PlaceHold", gateway},
+                                {"/cloister.v1.Erasure/ReleaseHold", gateway},
+                                {"/cloister.v1.Erasure/ListHolds", gateway},
+                                {"/cloister.v1.Erasure/ShredRetired", gateway},
+                                {"/cloister.v1.Versions/ListVersions", gateway},
+                                {"/cloister.v1.Versions/ReadVersion", gateway},
+                                {"/cloister.v1.Retrieval/Search", gateway},
+                                {"/cloister.v1.Retrieval/Release", gateway},
+                                {"/cloister.v1.Documents/PutDocument", ingest},
+                                {"/cloister.v1.Documents/DeleteDocument", ingest},
+                                {"/cloister.v1.Documents/ListSources", ingest},
+                                {"/cloister.v1.Documents/GetIndexStatus", {"gateway", "supervisor"}},
+                                {"/cloister.v1.Directory/PutUser", gateway},
+                                {"/cloister.v1.Directory/DeleteUser", gateway},
+                                {"/cloister.v1.Directory/ListUsers", gateway},
+                                {"/cloister.v1.Directory/PutCollection", gateway},
+                                {"/cloister.v1.Directory/ListCollections", {"gateway", "ingest"}},
+                            });
+  return rules;
 }
 
 grpc::Status RetrievalService::Search(grpc::ServerContext*, const v1::SearchRequest* request,
@@ -167,7 +168,8 @@ grpc::Status DocumentsService::PutDocument(grpc::ServerContext* context,
 grpc::Status DocumentsService::DeleteDocument(grpc::ServerContext* context,
                                               const v1::DeleteDocumentRequest* request,
                                               v1::DeleteDocumentResponse* response) {
-  const auto existed = corpus_.Delete({request->collection(), request->origin(), request->source()}, CallerIdentity(*context));
+  const auto existed =
+      corpus_.Delete({request->collection(), request->origin(), request->source()}, CallerIdentity(*context));
   if (!existed.ok()) return ToGrpc(existed.status());
   response->set_existed(*existed);
   return ToGrpc(DeliverOutbox(corpus_.rows(), audit_));

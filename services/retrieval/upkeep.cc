@@ -56,7 +56,7 @@ void Upkeep::ShredRetired() {
   shredded_at_ = now;
   // A kept version retires no key, and yet segments hold its vectors and terms until they are rewritten.
   if (corpus_.retired_keys().size() == 0 && !corpus_.SegmentsHoldDead()) return;
-  const auto shredded = corpus_.Shred();
+  const auto shredded = corpus_.Shred(storage::DestroyFor::kUpkeep);
   if (!shredded.ok()) LogStatus(LogLevel::kWarning, "retrieval.shredding_waits", shredded.status());
 }
 

@@ -123,17 +123,55 @@ class GrpcKeySource final : public storage::KeySource {
     return keys[0];
   }
 
-  StatusOr<storage::Destruction> DestroyKeys(const std::vector<KeyId>& ids) override {
+  StatusOr<DataKey> RotateNamedKey(KeyKind kind, std::string_view name) override {
+    grpc::ClientContext context;
+    SetDeadline(context, kDestroyTimeout);
+    v1::GetNamedKeyRequest request;
+    request.set_kind(static_cast<v1::KeyKind>(kind));
+    request.set_name(std::string(name));
+    // Forgotten also when the call fails: it may have happened.
+    {
+      std::lock_guard lock(mutex_);
+      named_.erase(std::pair(kind, request.name()));
+    }
+    v1::KeysResponse response;
+    CLOISTER_RETURN_IF_ERROR(FromGrpc(stub_->RotateNamedKey(&context, request, &response)));
+    CLOISTER_ASSIGN_OR_RETURN(std::vector<DataKey> keys, TakeKeys(response, 1));
+    std::lock_guard lock(mutex_);
+    named_.insert_or_assign(std::pair(kind, request.name()), keys[0]);
+    return keys[0];
+  }
+
+  StatusOr<storage::Destruction> DestroyKeys(const std::vector<KeyId>& ids, storage::DestroyFor why) override {
     grpc::ClientContext context;
     SetDeadline(context, kDestroyTimeout);
     v1::DestroyKeysRequest request;
     for (const KeyId& id : ids) request.add_ids(std::string(id.bytes()));
+    request.set_erasure(why == storage::DestroyFor::kErasure);
     // Even when the call fails: nobody may go on with a key that was given up.
     Forget(ids);
     v1::KeyDestruction response;
     CLOISTER_RETURN_IF_ERROR(FromGrpc(stub_->DestroyKeys(&context, request, &response)));
     return storage::Destruction{response.destroyed(), response.epoch(),    response.generation(),
                                 response.anchor(),    response.for_good(), response.escrow()};
+  }
+
+  Status ChangeMarks(const std::vector<std::string>& add, const std::vector<std::string>& remove) override {
+    grpc::ClientContext context;
+    SetDeadline(context, kKeysTimeout);
+    v1::ChangeMarksRequest request;
+    for (const std::string& mark : add) request.add_add(mark);
+    for (const std::string& mark : remove) request.add_remove(mark);
+    v1::ChangeMarksResponse response;
+    return FromGrpc(stub_->ChangeMarks(&context, request, &response));
+  }
+
+  StatusOr<std::vector<std::string>> Marks() override {
+    grpc::ClientContext context;
+    SetDeadline(context, kKeysTimeout);
+    v1::ListMarksResponse response;
+    CLOISTER_RETURN_IF_ERROR(FromGrpc(stub_->ListMarks(&context, {}, &response)));
+    return std::vector<std::string>(response.marks().begin(), response.marks().end());
   }
 
  private:

@@ -79,4 +79,54 @@ grpc::Status MaintenanceService::DropCheckpoint(grpc::ServerContext*,
   return ToGrpc(Drop(request->id()));
 }
 
+v1::Examination ToMessage(const storage::Examination& found) {
+  v1::Examination out;
+  for (const storage::ExaminedPart& part : found.parts()) {
+    v1::ExaminedPart* examined = out.add_parts();
+    examined->set_name(part.name);
+    examined->set_checked(part.checked);
+    examined->set_bytes(part.bytes);
+  }
+  for (const storage::Finding& finding : found.findings()) {
+    v1::Finding* told = out.add_findings();
+    told->set_part(finding.part);
+    told->set_where(finding.where);
+    told->set_problem(finding.problem);
+    told->set_remedy(finding.remedy);
+    told->set_done(finding.done);
+  }
+  out.set_findings_total(found.findings_total());
+  return out;
+}
+
+StatusOr<v1::Examination> MaintenanceService::ExamineNow(bool repair, std::function<bool()> cancelled) {
+  if (!parts_.examine) return Error(StatusCode::kUnimplemented, "this service examines nothing");
+  const std::unique_lock lock(examining_, std::try_to_lock);
+  if (!lock.owns_lock()) return ResourceExhausted("another examination is under way; wait for it to end");
+  storage::ExaminationOptions options;
+  options.repair = repair;
+  options.cancelled = [this, cancelled = std::move(cancelled)] {
+    return stopping_ || (cancelled && cancelled());
+  };
+  storage::Examination found;
+  CLOISTER_RETURN_IF_ERROR(parts_.examine(options, found));
+  return ToMessage(found);
+}
+
+grpc::Status MaintenanceService::Examine(grpc::ServerContext* context, const v1::ExamineRequest* request,
+                                         v1::Examination* response) {
+  auto examined = ExamineNow(request->repair(), [context] { return context->IsCancelled(); });
+  if (!examined.ok()) return ToGrpc(examined.status());
+  *response = *std::move(examined);
+  return grpc::Status::OK;
+}
+
+std::vector<MethodRule> MaintenanceRules() {
+  std::vector<MethodRule> rules;
+  for (const char* method : {"Checkpoint", "DropCheckpoint", "Examine"}) {
+    rules.push_back({std::string("/cloister.v1.Maintenance/") + method, {"gateway"}});
+  }
+  return rules;
+}
+
 }  // namespace cloister::services

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Maintenance RPC service: copies of a service's databases, and of the log, in a folder that a backup
-// reads. Does not copy anything anywhere else, and knows neither RocksDB nor the log: its owner gives it the
-// functions. Thread-safe; one copy at a time; blocks on the disk.
+// reads, and examinations of what it stores. Does not copy anything anywhere else, and knows neither RocksDB
+// nor the log: its owner gives it the functions. Thread-safe; one copy and one examination at a time; blocks
+// on the disk.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -11,10 +13,13 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cloister/v1/maintenance.grpc.pb.h"
 #include "common/id.h"
 #include "common/status.h"
+#include "services/server/rpc_server.h"
+#include "storage/examination.h"
 
 namespace cloister::services {
 
@@ -32,7 +37,12 @@ struct MaintenanceParts {
   std::map<std::string, Store> stores;
   // What else the service keeps, into the copy's folder, which is there. May be empty.
   std::function<StatusOr<v1::LogCheckpoint>(const std::filesystem::path& folder)> log;
+  // Reads everything that the service stores. May be empty: the service examines nothing. What it found
+  // before an error counts. Errors: kCancelled, kUnavailable.
+  std::function<Status(const storage::ExaminationOptions& options, storage::Examination& found)> examine;
 };
+
+v1::Examination ToMessage(const storage::Examination& found);
 
 class MaintenanceService final : public v1::Maintenance::Service {
  public:
@@ -43,11 +53,18 @@ class MaintenanceService final : public v1::Maintenance::Service {
   // is left. Errors: kInvalidArgument (id), those of the functions above.
   StatusOr<v1::CheckpointResponse> Make(std::string_view id);
   Status Drop(std::string_view id);
+  // One at a time, whoever asks. `cancelled` may be empty. Errors: kResourceExhausted (another is under way),
+  // kUnimplemented (the service examines nothing), kCancelled, kUnavailable.
+  StatusOr<v1::Examination> ExamineNow(bool repair, std::function<bool()> cancelled);
+  // Ends an examination under way, and lets none begin.
+  void Stop() { stopping_ = true; }
 
   grpc::Status Checkpoint(grpc::ServerContext*, const v1::CheckpointRequest*,
                           v1::CheckpointResponse*) override;
   grpc::Status DropCheckpoint(grpc::ServerContext*, const v1::DropCheckpointRequest*,
                               v1::DropCheckpointResponse*) override;
+  grpc::Status Examine(grpc::ServerContext* context, const v1::ExamineRequest* request,
+                       v1::Examination* response) override;
 
  private:
   explicit MaintenanceService(MaintenanceParts parts) : parts_(std::move(parts)) {}
@@ -56,6 +73,11 @@ class MaintenanceService final : public v1::Maintenance::Service {
   StatusOr<v1::CheckpointResponse> Fill(const std::filesystem::path& folder) const;
   const MaintenanceParts parts_;
   std::mutex mutex_;
+  std::mutex examining_;
+  std::atomic<bool> stopping_{false};
 };
+
+// Who may call it: gateway, for people.
+std::vector<MethodRule> MaintenanceRules();
 
 }  // namespace cloister::services

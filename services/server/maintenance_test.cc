@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <fstream>
+#include <thread>
 
 #include "services/server/test_authority.h"
 
@@ -31,6 +33,7 @@ class MaintenanceTest : public ::testing::Test {
       log.set_size(5);
       return StatusOr<v1::LogCheckpoint>(log);
     };
+    parts.examine = examine_;
     auto service = MaintenanceService::New(std::move(parts));
     EXPECT_TRUE(service.ok()) << service.status();
     return *std::move(service);
@@ -41,6 +44,7 @@ class MaintenanceTest : public ::testing::Test {
   TestDirectory directory_;
   std::string order_;
   Status fail_;
+  std::function<Status(const storage::ExaminationOptions&, storage::Examination&)> examine_;
 };
 
 TEST_F(MaintenanceTest, MakesOneCopyAtATimeTheLogFirst) {
@@ -78,6 +82,55 @@ TEST_F(MaintenanceTest, AnIdThatIsNoneNamesNoFolder) {
     EXPECT_EQ(service->Drop(bad).code(), StatusCode::kInvalidArgument);
   }
   EXPECT_EQ(order_, "");
+}
+
+TEST_F(MaintenanceTest, AnExaminationIsPassedOnWhole) {
+  bool repaired = false;
+  examine_ = [&](const storage::ExaminationOptions& options, storage::Examination& out) {
+    repaired = options.repair;
+    out.Checked("rows", 3, 30);
+    out.Checked("rows", 4, 40);
+    for (size_t i = 0; i < storage::kFindingsMax + 5; ++i) out.Add({"rows", "where", "problem", "remedy", "done"});
+    return absl::OkStatus();
+  };
+  const auto service = New();
+  const auto found = service->ExamineNow(true, {});
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_TRUE(repaired);
+  ASSERT_EQ(found->parts_size(), 1);
+  EXPECT_EQ(found->parts(0).checked(), 7u);
+  EXPECT_EQ(found->parts(0).bytes(), 70u);
+  EXPECT_EQ(found->findings_size(), static_cast<int>(storage::kFindingsMax));
+  EXPECT_EQ(found->findings_total(), storage::kFindingsMax + 5);
+  const v1::Finding& first = found->findings(0);
+  EXPECT_EQ(first.part() + first.where() + first.problem() + first.remedy() + first.done(),
+            "rowswhereproblemremedydone");
+}
+
+TEST_F(MaintenanceTest, OneExaminationAtATimeAndAStopEndsIt) {
+  std::atomic<bool> begun{false};
+  examine_ = [&](const storage::ExaminationOptions& options, storage::Examination&) {
+    begun = true;
+    while (options.CheckCancelled().ok()) std::this_thread::yield();
+    return options.CheckCancelled();
+  };
+  const auto service = New();
+  Status ended;
+  std::thread examining([&] { ended = service->ExamineNow(false, {}).status(); });
+  while (!begun) std::this_thread::yield();
+  EXPECT_EQ(service->ExamineNow(false, {}).status().code(), StatusCode::kResourceExhausted);
+  service->Stop();
+  examining.join();
+  EXPECT_EQ(ended.code(), StatusCode::kCancelled);
+  EXPECT_EQ(service->ExamineNow(false, {}).status().code(), StatusCode::kCancelled) << "none begins after a stop";
+}
+
+TEST_F(MaintenanceTest, ACallerWhoLeavesEndsItAndAServiceThatStoresNothingSaysSo) {
+  EXPECT_EQ(New()->ExamineNow(false, {}).status().code(), StatusCode::kUnimplemented);
+  examine_ = [](const storage::ExaminationOptions& options, storage::Examination&) { return options.CheckCancelled(); };
+  const auto service = New();
+  EXPECT_EQ(service->ExamineNow(false, [] { return true; }).status().code(), StatusCode::kCancelled);
+  EXPECT_TRUE(service->ExamineNow(false, [] { return false; }).ok());
 }
 
 }  // namespace

@@ -18,12 +18,20 @@ const std::vector<AllowedCallers>& CallerTable() {
       // Who owns what is erased destroys its keys; people rotate through gateway.
       {"keys", "Keys/DestroyKeys", {"audit", "retrieval"}},
       {"keys", "Keys/RotateEpoch", {"gateway"}},
+      // Who has a database notes how far it came, and gives its rows new keys.
+      {"keys", "Keys/RotateNamedKey", {"audit", "gateway", "ingest", "retrieval"}},
+      {"keys", "Keys/GetFreshness", {"audit", "gateway", "ingest", "retrieval"}},
+      {"keys", "Keys/NoteFreshness", {"audit", "gateway", "ingest", "retrieval"}},
+      // What is suppressed stays suppressed across a restore.
+      {"keys", "Keys/ChangeMarks", {"retrieval"}},
+      {"keys", "Keys/ListMarks", {"retrieval"}},
       {"keys", "Keys/GetKeyringStatus", {"gateway", "supervisor"}},
       // Public halves and sealed copies come through gateway; passphrases and PINs from the supervisor alone.
       {"keys", "Keys/SetRecovery", {"gateway"}},
       {"keys", "Keys/EscrowKeyring", {"gateway"}},
       {"keys", "Keys/ChangeAnchor", {"supervisor"}},
       {"keys", "Keys/CheckSecret", {"supervisor"}},
+      {"keys", "Maintenance/Examine", {"gateway"}},
       // Everybody records what he does. People read the log through gateway alone.
       {"audit",
        "Audit/Append",
@@ -39,10 +47,13 @@ const std::vector<AllowedCallers>& CallerTable() {
       // Backups are asked for through gateway, which copies its own database itself.
       {"audit", "Maintenance/Checkpoint", {"gateway"}},
       {"audit", "Maintenance/DropCheckpoint", {"gateway"}},
+      {"audit", "Maintenance/Examine", {"gateway"}},
       {"retrieval", "Maintenance/Checkpoint", {"gateway"}},
       {"retrieval", "Maintenance/DropCheckpoint", {"gateway"}},
+      {"retrieval", "Maintenance/Examine", {"gateway"}},
       {"ingest", "Maintenance/Checkpoint", {"gateway"}},
       {"ingest", "Maintenance/DropCheckpoint", {"gateway"}},
+      {"ingest", "Maintenance/Examine", {"gateway"}},
       // Questions come from gateway, documents from ingest.
       {"embedding", "Embedding/Embed", {"gateway", "ingest"}},
       {"embedding", "Embedding/GetEmbedder", {"gateway", "ingest", "retrieval"}},

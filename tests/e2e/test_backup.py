@@ -126,7 +126,7 @@ class RestoreDrill(unittest.TestCase):
         (appliance.data / "cloister.toml").write_text('[gateway]\nlisten = ""\n')
         appliance.passphrase_file.write_text("another passphrase for the new machine\n")
         appliance.passphrase_file.chmod(0o600)
-        appliance.cli("keys", "recover", "--escrow", next(self.escrow.iterdir()), "--with-passphrase",
+        appliance.cli("keys", "recover", "--escrow", next(self.escrow.glob("*.escrow")), "--with-passphrase",
                       "--former-passphrase-file", self.a.passphrase_file, "--passphrase-file", appliance.passphrase_file)
         return appliance
 
@@ -349,14 +349,45 @@ class RestoreDrill(unittest.TestCase):
                 self.check_refused(word, self.damaged(damage))
 
     def test_an_older_backup_is_refused_unless_accepted(self):
-        self.check_refused("older than the last destruction of keys", more=("--id", self.first["id"]))
+        self.check_refused("older than the last erasure on request", more=("--id", self.first["id"]))
         b = self.new_data()
         said = json.loads(self.restore(b, "--id", self.first["id"][:8], "--accept-older", "--json").stdout)
         self.assertIn("stays unreadable", " ".join(said["consequences"]))
-        self.assertIn("may be brought in again", " ".join(said["consequences"]))
+        self.assertIn("stays suppressed", " ".join(said["consequences"]))
         (b.data / "cloister.toml").write_text('[gateway]\nlisten = ""\n')
         b.up()
         self.assertGreater(b.http("GET", "/admin/v1/status")[1]["index"]["documents"], 0)
+        # That backup is from before vexillum.md came and went; the keyring knows that it may not come back, under no name.
+        notes = b.folder / "notes"
+        notes.mkdir()
+        (notes / "another-name.md").write_text(ERASED_LATER)
+        shutil.copy(notes / "another-name.md", self.a.folder / "notes" / "vexillum.md")
+        refused = b.cli("ingest", notes, "--collection", "notes", check=False)
+        self.assertIn("erased on request", refused.stdout + refused.stderr)
+        # The same folder as then, so the same name.
+        refused = b.cli("ingest", self.a.folder / "notes", "--collection", "notes", check=False)
+        self.assertIn("erased on request", refused.stdout + refused.stderr)
+
+    def test_a_restore_that_was_interrupted_is_finished_by_the_same_one(self):
+        b = self.new_data()
+        self.restore(b)
+        whole = tree(b.data)
+        # As a kill between two of the renamings leaves it.
+        staging = b.data / "restoring"
+        staging.mkdir(mode=0o700)
+        for service in ("gateway", "ingest"):
+            (b.data / service).rename(staging / service)
+        (staging / "complete").write_text(self.second["id"] + "\n")
+        refused = b.up(check=False)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("a restore was interrupted", refused.stderr)
+        self.assertIn(self.second["id"], refused.stderr)
+        other = self.restore(b, "--id", self.first["id"], "--accept-older", check=False)
+        self.assertNotEqual(other.returncode, 0)
+        self.assertIn("empty the data directory", other.stderr)
+        self.restore(b, "--id", self.second["id"])
+        self.assertEqual({path for path in tree(b.data) if path != "keys/freshness"},
+                         {path for path in whole if path != "keys/freshness"})
 
     def test_another_appliance_another_passphrase_and_full_folders_are_refused(self):
         other = Appliance(self.binaries)

@@ -150,7 +150,7 @@ class MainJob(unittest.TestCase):
         self.assertEqual(answer["quotes"], [])
 
     def test_status_says_what_is_not_protected(self):
-        text = self.appliance.cli("status").stdout
+        text = squeeze(self.appliance.cli("status").stdout)
         self.assertIn("witness", text)
         self.assertIn("same disk", text)
 

@@ -61,7 +61,16 @@ class LootKeySource final : public storage::KeySource {
     if (found == loot_.named.end()) return NotFound("no key of this name");
     return GetKey(found->second);
   }
-  StatusOr<storage::Destruction> DestroyKeys(const std::vector<KeyId>&) override { return Unavailable("not here"); }
+  StatusOr<storage::Destruction> DestroyKeys(const std::vector<KeyId>&, storage::DestroyFor) override {
+    return Unavailable("not here");
+  }
+  StatusOr<storage::DataKey> RotateNamedKey(storage::KeyKind, std::string_view) override {
+    return Unavailable("not here");
+  }
+  Status ChangeMarks(const std::vector<std::string>&, const std::vector<std::string>&) override {
+    return Unavailable("not here");
+  }
+  StatusOr<std::vector<std::string>> Marks() override { return Unavailable("not here"); }
 
  private:
   const Loot& loot_;
