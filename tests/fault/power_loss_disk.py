@@ -6,12 +6,12 @@ The file system that is played: its journal orders names, as ext4, XFS and btrfs
     makes the names made in it before durable, an fsync of a file its own names, and so everything older. What came later
     may be there up to any point.
   - The content of a file is durable as of its last fsync or fdatasync. Of the writes after it any number may be there, in
-    order, the last one torn: an append at any byte, an overwrite at a sector. Or the file has its later length, and zeros
-    where the data was not written (as with delayed allocation).
+    order, the last one torn: an append at any byte, an overwrite at a sector. Or the file has its later length already, and
+    zeros in place of the writes that are missing (as with delayed allocation).
   - A name that is there does not mean that the content is: a file may be renamed into place and be empty.
   - Nothing that was synced changes.
   - With `reorder`, which is not the default, the pages of the last write that is not whole arrive in any order, and zeros
-    stand where one did not.
+    stand where one did not: a record may be there in length and not in content.
 Not played: whole writes of one file that reach the disk in another order, and names that become durable out of order.
 """
 import dataclasses
@@ -235,10 +235,10 @@ def content_of(file, rng, everything, reorder):
     if kept == len(loose):
         return content, 0
     is_write, offset, data = loose[kept]
-    if is_write and rng.random() < 0.7:
+    size_arrived = rng.random() < 0.25
+    if is_write and rng.random() < 0.7 and (reorder or not size_arrived):
         (scatter if reorder else tear)(content, offset, data, rng)
-    if rng.random() < 0.25:
-        # The size arrived before the data did.
+    if size_arrived:
         content.extend(bytes(max(0, max(o + len(d) if w else 0 for w, o, d in loose) - len(content))))
     return content, len(loose) - kept
 
