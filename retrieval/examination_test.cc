@@ -139,6 +139,19 @@ TEST_F(ExaminationTest, AMissingRowIsDamageToo) {
   EXPECT_EQ(found.problem, "1 of its 1 rows in sentence-vectors cannot be read");
 }
 
+TEST_F(ExaminationTest, AFormerVersionThatIsKeptIsWholeWithoutItsVectors) {
+  test_.AddCollection("ward", {"nurses"}, {}, "keep");
+  const auto next = test_.Put(DocumentOf("ward", "gamma.md", {"another text", "rest"}));
+  ASSERT_TRUE(next.replaced.has_value());
+  const Examination out = Examine();
+  EXPECT_EQ(out.findings_total(), 0u);
+  EXPECT_EQ(CheckedOf(out, "former versions"), 1u);
+  EXPECT_EQ(CheckedOf(out, "documents"), words_.size());
+  // Its text is what it is kept for.
+  Change(kTextFamily, FirstPart(2), true);
+  EXPECT_NE(Only(Examine()).problem.find("a former version: 1 of its 1 rows in text"), std::string::npos);
+}
+
 TEST_F(ExaminationTest, RowsOfADocumentThatNobodyKnowsAnyMoreAreTold) {
   Change(kDocumentsFamily, VersionKey(infos_[3]->document, infos_[3]->version), true);
   test_.Reopen();
