@@ -100,8 +100,11 @@ StatusOr<std::unique_ptr<FreshnessKeeper>> FreshnessKeeper::Open(FreshnessOption
     if (copy.ok()) out->copied_ = copy->number;
   }
   CLOISTER_RETURN_IF_ERROR(out->OpenCounter());
-  // States at least the keyring's generation; with a device, counts.
-  CLOISTER_RETURN_IF_ERROR(out->Count());
+  // States at least the keyring's generation; with a device, counts. On a full disk the former statement holds on: what
+  // can be read must stay readable.
+  const Status counted = out->Count();
+  if (counted.code() != StatusCode::kResourceExhausted || !found) CLOISTER_RETURN_IF_ERROR(counted);
+  if (!counted.ok()) LogStatus(LogLevel::kWarning, "keys.freshness_not_stated", counted);
   out->WriteCopy();
   out->open_ = true;
   return out;

@@ -2,13 +2,16 @@
 #include "services/keys/freshness_keeper.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 
+#include <cstdlib>
 #include <fstream>
 
 #include "common/file.h"
 #include "keyring/memory_counter.h"
 #include "keyring/passphrase_anchor.h"
 #include "services/server/test_authority.h"
+#include "storage/small_disk.h"
 
 namespace cloister::services {
 namespace {
@@ -286,6 +289,34 @@ TEST_F(FreshnessKeeperTest, ARestatementGoesOnFromTheNewestThatIsAuthentic) {
   fs::remove_all(escrow_);
   ASSERT_TRUE(RestateFreshness(FreshnessPath(data_), "", *keyring_, clock_, [](FreshnessStatement&) {}).ok());
   EXPECT_EQ(ReadFreshness(FreshnessPath(data_), *keyring_)->value().number, 1u);
+}
+
+// In a process of its own, which has a small disk: 0 when it started, 2 when the kernel allows no such disk.
+int OpenOnAFullDisk(const fs::path& disk) {
+  if (!storage::MountSmallDisk(disk)) return 2;
+  const SystemClock clock;
+  if (!MakePrivateDirectory(disk / "keys").ok()) return 3;
+  const auto keyring = keyring::Keyring::Create({.path = disk / "keys" / "keyring"},
+                                                keyring::NewPassphraseAnchor(kPassphrase, kCheap), clock);
+  const auto open = [&] {
+    FreshnessOptions options;
+    options.file = FreshnessPath(disk);
+    return FreshnessKeeper::Open(std::move(options), **keyring, clock);
+  };
+  if (!open().ok()) return 4;
+  storage::TakeTheRest(disk / "rest");
+  const auto again = open();
+  if (!again.ok()) return 5;
+  if ((*again)->Note("audit", {{"sections", StoreAt(1)}}, std::nullopt).code() != StatusCode::kResourceExhausted) return 6;
+  fs::remove(disk / "rest");
+  return (*again)->Note("audit", {{"sections", StoreAt(1)}}, std::nullopt).ok() ? 0 : 7;
+}
+
+TEST(FreshnessKeeperDiskTest, AFullDiskStopsNoStart) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const TestDirectory directory;
+  EXPECT_EXIT(std::_Exit(OpenOnAFullDisk(directory.path())),
+              [](int status) { return WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 2); }, "");
 }
 
 }  // namespace
