@@ -206,7 +206,8 @@ class RocksDbSnapshot final : public Snapshot {
 
 class RocksDbStore::Impl {
  public:
-  explicit Impl(FileDescriptor lock) : lock_(std::move(lock)) {}
+  Impl(FileDescriptor lock, std::function<void(const Status&)> on_stopped)
+      : lock_(std::move(lock)), on_stopped_(std::move(on_stopped)) {}
   ~Impl();
 
   Status OpenDatabase(const RocksDbStoreOptions& options, bool create);
@@ -266,6 +267,7 @@ class RocksDbStore::Impl {
   Status WriteTogether(const std::vector<Waiting*>& group, uint64_t sequence);
 
   const FileDescriptor lock_;
+  const std::function<void(const Status&)> on_stopped_;
   const std::shared_ptr<DamageListener> listener_ = std::make_shared<DamageListener>();
   std::unique_ptr<EncryptedEnv> env_;  // Before the database, which uses it to its end.
   std::unique_ptr<rocksdb::DB> db_;
@@ -450,9 +452,10 @@ Status RocksDbStore::Impl::Write(const WriteBatch& batch) {
                       : WriteTogether(group, sequence);
   lock.lock();
   writing_ = false;
+  const bool stops = !status.ok() && !stopped_;
   if (status.ok()) {
     sequence_ = sequence;
-  } else if (!stopped_) {
+  } else if (stops) {
     stopped_ = true;
     LogStatus(LogLevel::kError, "storage.write_failed", status);
   }
@@ -461,6 +464,8 @@ Status RocksDbStore::Impl::Write(const WriteBatch& batch) {
     waiting->done = true;
   }
   changed_.notify_all();
+  lock.unlock();
+  if (stops && on_stopped_) on_stopped_(status);
   return status;
 }
 
@@ -666,7 +671,7 @@ StatusOr<std::unique_ptr<RocksDbStore>> RocksDbStore::Open(const RocksDbStoreOpt
         "the database is missing from its folder; restore it from a backup, or remove the file "
         "'acknowledged' to begin an empty one");
   }
-  auto impl = std::make_unique<Impl>(*std::move(lock));
+  auto impl = std::make_unique<Impl>(*std::move(lock), options.on_stopped);
   CLOISTER_RETURN_IF_ERROR(impl->OpenDatabase(options, !acknowledged.has_value()));
   CLOISTER_RETURN_IF_ERROR(impl->Check(acknowledged_path, acknowledged));
   return std::unique_ptr<RocksDbStore>(new RocksDbStore(std::move(impl)));

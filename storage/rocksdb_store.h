@@ -6,6 +6,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,6 +24,9 @@ struct RocksDbStoreOptions {
   // Holds the volume key, under which files are encrypted; must outlive the store. Never null (CHECKed):
   // there are no unencrypted databases.
   KeySource* keys = nullptr;
+  // Called once with the reason when the store takes no further write, by the thread whose write failed, after all who
+  // waited were answered; must not block. What was acknowledged can still be read. May be empty.
+  std::function<void(const Status& reason)> on_stopped = {};
   size_t write_buffer_bytes = 16 * 1024 * 1024;
   size_t block_cache_bytes = 32 * 1024 * 1024;
 };

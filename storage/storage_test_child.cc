@@ -76,9 +76,11 @@ int CopyUntilKilled(const std::filesystem::path& directory) {
 int FillDisk(const std::filesystem::path& directory) {
   if (!MountSmallDisk(directory)) return kSkipped;
   MemoryKeySource keys{"seed"};
+  std::vector<Status> stopped;
   const RocksDbStoreOptions options{.directory = directory / "db",
                                     .column_families = {std::string(kNumberedRows)},
                                     .keys = &keys,
+                                    .on_stopped = [&](const Status& reason) { stopped.push_back(reason); },
                                     .write_buffer_bytes = 1024 * 1024};
   uint64_t acknowledged = 0;
   {
@@ -96,6 +98,7 @@ int FillDisk(const std::filesystem::path& directory) {
     if (MessageOf(status).find("disk is full") == std::string::npos) return Fail("unclear message", status);
     if (write(acknowledged + 1).code() != StatusCode::kUnavailable)
       return Fail("writes go on after a full disk");
+    if (stopped.size() != 1 || stopped[0] != status) return Fail("it was not told once why the store stopped");
     const auto first = (*store)->Get(kNumberedRows, NumberedKey(0, 0));
     if (!first.ok()) return Fail("reads stopped", first.status());
   }

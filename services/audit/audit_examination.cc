@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Examines audit: its rows, its logs, and that every section the log speaks of opens or is forgotten.
 #include <algorithm>
+#include <chrono>
+#include <optional>
 #include <set>
 #include <system_error>
+#include <thread>
 #include <vector>
 
 #include "audit/log_writer.h"
@@ -21,7 +24,8 @@ using storage::Examination;
 constexpr uint32_t kEntriesPerStep = 4 * audit::kTileWidth;
 // A log that is written to while it is read looks wrong at its edge: so often it is read again, then a copy
 // is.
-constexpr int kReadings = 3;
+constexpr std::chrono::milliseconds kReadingPause{50};
+constexpr int kReadings = 4;
 constexpr std::string_view kCopyFolder = "examining";
 constexpr const char* kRestore =
     "a log cannot be made anew: restore a backup by `cloister backup restore FOLDER` into a new data "
@@ -136,11 +140,19 @@ Status AuditService::ExamineLog(const storage::ExaminationOptions& options, Exam
   CLOISTER_ASSIGN_OR_RETURN(const auto verifier, audit::NoteVerifier::Parse(signer_.verifier_key()));
   Examination found;
   bool settled = false;
+  std::optional<uint64_t> quiet_at;
   for (int reading = 0; reading < kReadings && !settled; ++reading) {
     CLOISTER_RETURN_IF_ERROR(options.CheckCancelled());
-    const uint64_t before = log_->State().checkpoint_size;
+    const audit::LogState before = log_->State();
     found = Reading(options_.log_directory, verifier);
-    settled = found.findings_total() == 0 || log_->State().checkpoint_size == before;
+    const audit::LogState after = log_->State();
+    // While a checkpoint is made, files of the next one are there already, and just after it those of the last one
+    // still: damage is what two readings find between which nothing was written.
+    const bool quiet = before.size == before.checkpoint_size && after.size == before.size &&
+                       after.checkpoint_size == before.checkpoint_size;
+    settled = found.findings_total() == 0 || (quiet && quiet_at == before.size);
+    quiet_at = quiet ? std::optional<uint64_t>(before.size) : std::nullopt;
+    if (!settled) std::this_thread::sleep_for(kReadingPause);
   }
   if (!settled) {
     // Of the log as of one moment. What never changes is the same file there.

@@ -13,6 +13,7 @@
 #include "services/server/freshness_watch.h"
 #include "services/server/grpc_key_source.h"
 #include "services/server/service_main.h"
+#include "services/server/store_stop.h"
 #include "storage/rocksdb_store.h"
 
 namespace cloister::services {
@@ -60,6 +61,7 @@ Status GatewayService::OpenStore(const ServiceContext& context) {
   options.directory = context.OwnDirectory() / "store";
   for (const std::string_view family : kCredentialColumnFamilies) options.column_families.emplace_back(family);
   options.keys = keys_.get();
+  options.on_stopped = EndWhenStopped({.directory = options.directory});
   CLOISTER_ASSIGN_OR_RETURN(store_, storage::RocksDbStore::Open(options));
   FreshnessParts fresh;
   fresh.stores["store"] = {store_->database_id(), [store = store_.get()] { return store->CommitSequence(); }};

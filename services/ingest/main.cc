@@ -9,6 +9,7 @@
 #include "services/server/grpc_key_source.h"
 #include "services/server/maintenance.h"
 #include "services/server/service_main.h"
+#include "services/server/store_stop.h"
 #include "storage/rocksdb_store.h"
 
 namespace cloister::services {
@@ -36,6 +37,7 @@ class IngestProcess final : public RunningService {
     store.directory = context.OwnDirectory() / "jobs";
     store.column_families = {std::string(kJobsFamily)};
     store.keys = process->keys_.get();
+    store.on_stopped = EndWhenStopped({.directory = store.directory});
     CLOISTER_ASSIGN_OR_RETURN(process->store_, storage::RocksDbStore::Open(store));
     FreshnessParts fresh;
     fresh.stores["jobs"] = {process->store_->database_id(),

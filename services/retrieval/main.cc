@@ -25,6 +25,7 @@
 #include "services/server/rpc_client.h"
 #include "services/server/rpc_status.h"
 #include "services/server/service_main.h"
+#include "services/server/store_stop.h"
 #include "storage/rocksdb_store.h"
 
 namespace cloister::services {
@@ -54,6 +55,7 @@ class RetrievalProcess final : public RunningService {
     store_options.directory = context.OwnDirectory() / "db";
     store_options.column_families = retrieval::ColumnFamilies();
     store_options.keys = process->keys_.get();
+    store_options.on_stopped = EndWhenStopped({.directory = store_options.directory});
     CLOISTER_ASSIGN_OR_RETURN(process->store_, storage::RocksDbStore::Open(store_options));
     FreshnessParts fresh;
     fresh.stores["db"] = {process->store_->database_id(),
