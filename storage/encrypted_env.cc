@@ -24,7 +24,10 @@ namespace {
 // What a CURRENT of RocksDB begins with when nobody encrypted it.
 constexpr std::string_view kPlainCurrent = "MANIFEST-";
 // So many zeros in a row are not ciphertext.
-constexpr uint64_t kZerosMin = 64;
+constexpr uint64_t kZerosMin = 16;
+// So many are left: the last bytes of a record may be zeros by chance, and less than the head of a record, which has
+// seven bytes, is an end to RocksDB.
+constexpr uint64_t kZerosKept = 6;
 constexpr uint64_t kPageBytes = 4096;
 // What a log with a hole is kept as. RocksDB takes no notice of the name.
 constexpr std::string_view kHoledSuffix = ".torn";
@@ -286,25 +289,30 @@ Status CutAtHole(const std::filesystem::path& log) {
 // A log is torn when the disk or its power went between its creation and its first record, so nothing in it
 // was acknowledged. Zeros at the end of one are no ciphertext, but where writes never arrived: RocksDB would
 // decrypt them and find damage instead of an end. What an attacker cut off or zeroed, the sequence check
-// finds.
+// finds. The list of tables grows by records as logs do, so its end is cut likewise.
 Status ClearTornLogs(const std::filesystem::path& database) {
   std::error_code error;
   uint64_t removed = 0;
   std::filesystem::path newest;
   for (std::filesystem::directory_iterator it(database, error), end; !error && it != end;
        it.increment(error)) {
-    if (it->path().extension() != ".log" || !it->is_regular_file(error)) continue;
+    const bool log = it->path().extension() == ".log";
+    const bool manifest = it->path().filename().native().starts_with("MANIFEST-");
+    if ((!log && !manifest) || !it->is_regular_file(error)) continue;
     const uint64_t size = it->file_size(error);
     if (error || size == 0) continue;
     CLOISTER_ASSIGN_OR_RETURN(const uint64_t data, EndOfData(it->path(), size));
+    // A list of tables that is all zeros is damage, which the seal beside the database tells.
+    if (manifest && data <= kFilePrefixBytes) continue;
     if (size < kFilePrefixBytes || data == 0) {
       if (std::filesystem::remove(it->path(), error)) ++removed;
       continue;
     }
     // Numbers are padded, and longer when they outgrow that.
     const auto by_number = [](const auto& path) { return std::pair(path.native().size(), path.native()); };
-    if (newest.empty() || by_number(newest) < by_number(it->path())) newest = it->path();
-    if (const uint64_t whole = std::max<uint64_t>(data, kFilePrefixBytes); size - whole >= kZerosMin) {
+    if (log && (newest.empty() || by_number(newest) < by_number(it->path()))) newest = it->path();
+    if (const uint64_t end = std::max<uint64_t>(data, kFilePrefixBytes); size - end >= kZerosMin) {
+      const uint64_t whole = end + kZerosKept;
       std::filesystem::resize_file(it->path(), whole, error);
       Log(LogLevel::kWarning, "storage.torn_log_cut", {{"count", static_cast<int64_t>(size - whole)}});
     }
