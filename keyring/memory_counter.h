@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A RollbackCounter in memory, which can be lost or fail on request. Keeps to keyring/rollback_counter_contract.h
-// otherwise. For tests only.
+// A RollbackCounter in memory, which can be lost or fail on request. Keeps to
+// keyring/rollback_counter_contract.h otherwise. For tests only.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +17,7 @@ namespace cloister::keyring {
 struct MemoryCounterDevice {
   std::map<std::string, uint64_t, std::less<>> counts;
   uint64_t names = 0, highest = 0;
-  Status failure;              // Of every call while it is not OK.
+  Status failure;  // Of every call while it is not OK.
   bool fail_after_counting = false;
 };
 

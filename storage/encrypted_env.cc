@@ -25,8 +25,8 @@ namespace {
 constexpr std::string_view kPlainCurrent = "MANIFEST-";
 // So many zeros in a row are not ciphertext.
 constexpr uint64_t kZerosMin = 16;
-// So many are left: the last bytes of a record may be zeros by chance, and less than the head of a record, which has
-// seven bytes, is an end to RocksDB.
+// So many are left: the last bytes of a record may be zeros by chance, and less than the head of a record,
+// which has seven bytes, is an end to RocksDB.
 constexpr uint64_t kZerosKept = 6;
 constexpr uint64_t kPageBytes = 4096;
 // What a log with a hole is kept as. RocksDB takes no notice of the name.
@@ -130,7 +130,10 @@ class StrictFileSystem final : public rocksdb::FileSystemWrapper {
   StrictFileSystem(std::shared_ptr<rocksdb::FileSystem> base,
                    const std::shared_ptr<rocksdb::FileSystem>& encrypted, std::filesystem::path database,
                    ManifestSealer& sealer)
-      : FileSystemWrapper(encrypted), base_(std::move(base)), database_(std::move(database)), sealer_(sealer) {}
+      : FileSystemWrapper(encrypted),
+        base_(std::move(base)),
+        database_(std::move(database)),
+        sealer_(sealer) {}
   const char* Name() const override { return "CloisterEncryptedFileSystem"; }
 
   rocksdb::IOStatus NewSequentialFile(const std::string& name, const rocksdb::FileOptions& options,
@@ -252,8 +255,8 @@ StatusOr<uint64_t> EndOfData(const std::filesystem::path& path, uint64_t size) {
   return 0;
 }
 
-// Where the first page begins that holds nothing but zeros; `size` when there is none. The zeros at the end of a prefix
-// are shorter.
+// Where the first page begins that holds nothing but zeros; `size` when there is none. The zeros at the end
+// of a prefix are shorter.
 StatusOr<uint64_t> FirstEmptyPage(const std::filesystem::path& path, uint64_t size) {
   const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) return ErrnoStatus(errno, "a log of the database");
@@ -267,10 +270,10 @@ StatusOr<uint64_t> FirstEmptyPage(const std::filesystem::path& path, uint64_t si
   return size;
 }
 
-// The pages of one large write reach the disk in any order, so a power loss may leave holes in it. What was synced has
-// none, so what lies behind a hole in the newest log was not acknowledged. It is cut off, so that RocksDB finds a torn
-// tail and not damage, and kept beside it: a disk that lost a page of what was synced looks the same until the
-// sequence check, which refuses the database then.
+// The pages of one large write reach the disk in any order, so a power loss may leave holes in it. What was
+// synced has none, so what lies behind a hole in the newest log was not acknowledged. It is cut off, so that
+// RocksDB finds a torn tail and not damage, and kept beside it: a disk that lost a page of what was synced
+// looks the same until the sequence check, which refuses the database then.
 Status CutAtHole(const std::filesystem::path& log) {
   std::error_code error;
   const uint64_t size = std::filesystem::file_size(log, error);
@@ -445,8 +448,7 @@ StatusOr<EncryptedEnv::Manifest> EncryptedEnv::ReadManifest(const std::filesyste
   if (manifest.number == 0) return ManifestLost();  // Another file stands in CURRENT's place.
   const auto read = rocksdb::ReadFileToString(env_.get(), database / name, &manifest.content);
   if (read.IsPathNotFound() || read.IsCorruption()) return Refusal().ok() ? ManifestLost() : Refusal();
-  if (!read.ok())
-    return Refusal().ok() ? Unavailable("the database's manifest cannot be read") : Refusal();
+  if (!read.ok()) return Refusal().ok() ? Unavailable("the database's manifest cannot be read") : Refusal();
   return manifest;
 }
 

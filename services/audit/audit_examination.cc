@@ -146,8 +146,8 @@ Status AuditService::ExamineLog(const storage::ExaminationOptions& options, Exam
     const audit::LogState before = log_->State();
     found = Reading(options_.log_directory, verifier);
     const audit::LogState after = log_->State();
-    // While a checkpoint is made, files of the next one are there already, and just after it those of the last one
-    // still: damage is what two readings find between which nothing was written.
+    // While a checkpoint is made, files of the next one are there already, and just after it those of the
+    // last one still: damage is what two readings find between which nothing was written.
     const bool quiet = before.size == before.checkpoint_size && after.size == before.size &&
                        after.checkpoint_size == before.checkpoint_size;
     settled = found.findings_total() == 0 || (quiet && quiet_at == before.size);

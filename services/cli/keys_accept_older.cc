@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `cloister keys accept-older`: an older data directory is meant, so what was stated of the newer one is dropped, with a
-// record of it.
+// `cloister keys accept-older`: an older data directory is meant, so what was stated of the newer one is
+// dropped, with a record of it.
 #include <unistd.h>
 
 #include <memory>
@@ -28,7 +28,8 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-// Words instead of free text: what a person writes may name somebody, and this goes into the public part of a record.
+// Words instead of free text: what a person writes may name somebody, and this goes into the public part of a
+// record.
 const std::vector<std::string> kReasons = {"machine-snapshot", "disk-replaced", "device-replaced", "other"};
 
 struct AcceptFlags {
@@ -46,7 +47,8 @@ Status CheckLog(const fs::path& folder, const FreshLog& stated, keyring::Keyring
   return log.CheckExtends(recovered.published, stated.size, root);
 }
 
-// The log becomes a former one, and the next generation says from where it comes: somebody may have seen more of it.
+// The log becomes a former one, and the next generation says from where it comes: somebody may have seen more
+// of it.
 StatusOr<uint32_t> BeginGeneration(const fs::path& data, const FreshLog& stated) {
   const fs::path audit = data / "audit", log = audit / "log";
   CLOISTER_ASSIGN_OR_RETURN(const uint32_t former, GenerationOf(stated.origin));
@@ -59,7 +61,8 @@ StatusOr<uint32_t> BeginGeneration(const fs::path& data, const FreshLog& stated)
   CLOISTER_RETURN_IF_ERROR(MakePrivateDirectory(audit / kFormerLogsFolder));
   std::error_code error;
   const fs::path place = audit / kFormerLogsFolder / std::to_string(former);
-  if (fs::exists(place, error)) return AlreadyExists(place.string() + " is there already: move it away first");
+  if (fs::exists(place, error))
+    return AlreadyExists(place.string() + " is there already: move it away first");
   if (fs::exists(log, error)) fs::rename(log, place, error);
   if (error) return ErrnoStatus(error.value(), "moving the log of before");
   CLOISTER_RETURN_IF_ERROR(WriteFileAtomic(audit / kGenerationFile, SerialiseGeneration(next), 0600));
@@ -74,7 +77,8 @@ struct Accepted {
 };
 
 StatusOr<Accepted> Accept(const fs::path& data, const AcceptFlags& flags) {
-  if (RunningSupervisor(data).ok()) return FailedPrecondition("the appliance runs: stop it first, by `cloister down`");
+  if (RunningSupervisor(data).ok())
+    return FailedPrecondition("the appliance runs: stop it first, by `cloister down`");
   CLOISTER_ASSIGN_OR_RETURN(const Config config, ReadConfig(data));
   const fs::path escrow = config.String("keys.escrow_directory");
   CLOISTER_ASSIGN_OR_RETURN(const auto offline, OpenOfflineKeyring(data, flags.passphrase_file));
@@ -84,12 +88,12 @@ StatusOr<Accepted> Accept(const fs::path& data, const AcceptFlags& flags) {
   if (LastGeneration(UnrecordedPath(data)) > keyring.generation()) ::unlink(UnrecordedPath(data).c_str());
   Accepted out;
   std::optional<FreshLog> stated;
-  CLOISTER_RETURN_IF_ERROR(RestateFreshness(FreshnessPath(data), escrow, keyring, offline->clock,
-                                            [&](FreshnessStatement& next) {
-                                              stated = next.log;
-                                              out.statement = next.number + 1;
-                                              next.stores.clear();
-                                            }));
+  CLOISTER_RETURN_IF_ERROR(
+      RestateFreshness(FreshnessPath(data), escrow, keyring, offline->clock, [&](FreshnessStatement& next) {
+        stated = next.log;
+        out.statement = next.number + 1;
+        next.stores.clear();
+      }));
   if (stated) {
     const Status goes_on = CheckLog(data / "audit" / "log", *stated, keyring);
     if (!goes_on.ok()) {
@@ -101,7 +105,8 @@ StatusOr<Accepted> Accept(const fs::path& data, const AcceptFlags& flags) {
   }
   KeyRecordsOptions options;
   options.file = UnrecordedPath(data);
-  CLOISTER_ASSIGN_OR_RETURN(const auto records, KeyRecords::Open(std::move(options), keyring, offline->clock, nullptr));
+  CLOISTER_ASSIGN_OR_RETURN(const auto records,
+                            KeyRecords::Open(std::move(options), keyring, offline->clock, nullptr));
   records->AddAccepted(json{{"reason", flags.reason},
                             {"statement", std::to_string(out.statement)},
                             {"generation", out.generation}}
@@ -114,14 +119,16 @@ int RunAccept(CliContext& context, const AcceptFlags& flags) {
   const fs::path data = context.data_directory();
   const auto accepted = Accept(data, flags);
   if (!accepted.ok()) return context.Fail(accepted.status());
-  context.out() << "The data directory is taken as it is; what was stated of its databases is dropped (statement "
-                << accepted->statement << ").\n";
+  context.out()
+      << "The data directory is taken as it is; what was stated of its databases is dropped (statement "
+      << accepted->statement << ").\n";
   if (accepted->generation > 0) {
     context.out() << "The audit log does not go on: " << accepted->log_problem << ".\n  It lies in "
-                  << (data / "audit" / kFormerLogsFolder).string() << " now, and generation " << accepted->generation
-                  << " begins with a record that cites it.\n";
+                  << (data / "audit" / kFormerLogsFolder).string() << " now, and generation "
+                  << accepted->generation << " begins with a record that cites it.\n";
   }
-  context.out() << "The next start records freshness.accepted.\nNext: cloister up --data " << data.string() << std::endl;
+  context.out() << "The next start records freshness.accepted.\nNext: cloister up --data " << data.string()
+                << std::endl;
   return kExitOk;
 }
 
@@ -129,8 +136,8 @@ int RunAccept(CliContext& context, const AcceptFlags& flags) {
 
 void AddAcceptOlderCommand(CLI::App& keys, CliContext& context) {
   auto flags = std::make_shared<AcceptFlags>();
-  CLI::App* command =
-      keys.add_subcommand("accept-older", "Take a stopped data directory that is older than it was; this is recorded");
+  CLI::App* command = keys.add_subcommand(
+      "accept-older", "Take a stopped data directory that is older than it was; this is recorded");
   command->add_option("--reason", flags->reason, "machine-snapshot, disk-replaced, device-replaced or other")
       ->required()
       ->check(CLI::IsMember(kReasons));

@@ -36,16 +36,18 @@ StatusOr<FreshnessStatement> ReadStatement(const fs::path& file, const audit::No
 }
 
 Status MissingStatement() {
-  return Older("the freshness statement (keys/freshness) is missing, so nothing tells whether the data is older than it was");
+  return Older(
+      "the freshness statement (keys/freshness) is missing, so nothing tells whether the data is older than "
+      "it was");
 }
 
 Status CheckKeyring(const FreshnessStatement& statement, uint64_t generation) {
   if (statement.keyring <= generation) return absl::OkStatus();
-  return FailedPrecondition("the keyring (generation " + std::to_string(generation) +
-                            ") is older than the freshness statement says (generation " +
-                            std::to_string(statement.keyring) +
-                            "): an older file was put in its place. Put the newer one back, or move this one away and "
-                            "run `cloister keys recover`");
+  return FailedPrecondition(
+      "the keyring (generation " + std::to_string(generation) +
+      ") is older than the freshness statement says (generation " + std::to_string(statement.keyring) +
+      "): an older file was put in its place. Put the newer one back, or move this one away and "
+      "run `cloister keys recover`");
 }
 
 Status CheckStore(const StoreName& name, const FreshStore& stated, const FreshStore& now) {
@@ -58,7 +60,8 @@ Status CheckStore(const StoreName& name, const FreshStore& stated, const FreshSt
 
 Status CheckLog(const FreshLog& stated, const FreshLog& now) {
   if (stated.origin != now.origin) {
-    return Older("the audit log is " + now.origin + ", and the one that was there before is " + stated.origin);
+    return Older("the audit log is " + now.origin + ", and the one that was there before is " +
+                 stated.origin);
   }
   if (stated.size < now.size || stated == now) return absl::OkStatus();
   if (stated.size == now.size) return Older("the audit log was replaced by another of the same length");
@@ -78,11 +81,13 @@ FreshnessKeeper::FreshnessKeeper(FreshnessOptions options, keyring::Keyring& key
       signer_(std::move(signer)),
       counter_(std::move(options.counter)) {}
 
-StatusOr<std::unique_ptr<FreshnessKeeper>> FreshnessKeeper::Open(FreshnessOptions options, keyring::Keyring& keyring,
+StatusOr<std::unique_ptr<FreshnessKeeper>> FreshnessKeeper::Open(FreshnessOptions options,
+                                                                 keyring::Keyring& keyring,
                                                                  const Clock& clock) {
   CLOISTER_ASSIGN_OR_RETURN(const auto found, ReadFreshness(options.file, keyring));
   CLOISTER_ASSIGN_OR_RETURN(audit::NoteSigner signer, SignerOf(keyring));
-  std::unique_ptr<FreshnessKeeper> out(new FreshnessKeeper(std::move(options), keyring, clock, std::move(signer)));
+  std::unique_ptr<FreshnessKeeper> out(
+      new FreshnessKeeper(std::move(options), keyring, clock, std::move(signer)));
   std::lock_guard lock(out->mutex_);
   if (found) {
     out->statement_ = *found;
@@ -93,15 +98,16 @@ StatusOr<std::unique_ptr<FreshnessKeeper>> FreshnessKeeper::Open(FreshnessOption
     const auto copy =
         ReadStatement(FreshnessCopyPath(out->escrow_folder_, keyring.appliance_id()), out->signer_);
     if (copy.ok() && copy->number > out->statement_.number) {
-      return Older("the data directory is older than the copy of its freshness statement that lies with the escrowed "
-                   "keyring (statement " +
-                   std::to_string(out->statement_.number) + " of " + std::to_string(copy->number) + ")");
+      return Older(
+          "the data directory is older than the copy of its freshness statement that lies with the escrowed "
+          "keyring (statement " +
+          std::to_string(out->statement_.number) + " of " + std::to_string(copy->number) + ")");
     }
     if (copy.ok()) out->copied_ = copy->number;
   }
   CLOISTER_RETURN_IF_ERROR(out->OpenCounter());
-  // States at least the keyring's generation; with a device, counts. On a full disk the former statement holds on: what
-  // can be read must stay readable.
+  // States at least the keyring's generation; with a device, counts. On a full disk the former statement
+  // holds on: what can be read must stay readable.
   const Status counted = out->Count();
   if (counted.code() != StatusCode::kResourceExhausted || !found) CLOISTER_RETURN_IF_ERROR(counted);
   if (!counted.ok()) LogStatus(LogLevel::kWarning, "keys.freshness_not_stated", counted);
@@ -122,7 +128,8 @@ Status FreshnessKeeper::OpenCounter() {
   if (statement_.counter.empty() || statement_.count == 0) return MakeCounter();
   const auto value = counter_->Read(statement_.counter);
   if (value.status().code() == StatusCode::kNotFound) {
-    return Older("the device's counter that tells an older data directory is gone: it was cleared or exchanged");
+    return Older(
+        "the device's counter that tells an older data directory is gone: it was cleared or exchanged");
   }
   if (!value.ok()) return value.status();
   if (*value > statement_.count) {
@@ -137,8 +144,8 @@ Status FreshnessKeeper::OpenCounter() {
   return absl::OkStatus();
 }
 
-// A name is stated before the device makes the counter, so that a kill in between leaves nothing unknown there. The
-// count is 0 until it is made.
+// A name is stated before the device makes the counter, so that a kill in between leaves nothing unknown
+// there. The count is 0 until it is made.
 Status FreshnessKeeper::MakeCounter() {
   if (statement_.counter.empty()) {
     FreshnessStatement next = statement_;
@@ -230,14 +237,16 @@ Status FreshnessKeeper::Note(std::string_view owner, const std::map<std::string,
     if (stated != next.stores.end()) CLOISTER_RETURN_IF_ERROR(CheckStore(name, stated->second, store));
     next.stores[name] = store;
   }
-  if (next.stores.size() > kFreshStoresMax) return InvalidArgument("more databases than a freshness statement names");
+  if (next.stores.size() > kFreshStoresMax)
+    return InvalidArgument("more databases than a freshness statement names");
   if (log) {
     if (next.log) CLOISTER_RETURN_IF_ERROR(CheckLog(*next.log, *log));
     next.log = log;
   }
   if (next == statement_) return absl::OkStatus();
   // What could not be read back in the same spelling must never be written.
-  if (!ParseStatementText(StatementText(next)).ok()) return InvalidArgument("the name of a database or log is malformed");
+  if (!ParseStatementText(StatementText(next)).ok())
+    return InvalidArgument("the name of a database or log is malformed");
   return Write(std::move(next));
 }
 
@@ -268,8 +277,9 @@ StatusOr<std::optional<FreshnessStatement>> ReadFreshness(const fs::path& file, 
   if (known.status().code() == StatusCode::kNotFound) {
     std::error_code ignored;
     if (!fs::exists(file, ignored)) return std::optional<FreshnessStatement>();
-    return FailedPrecondition("the keyring is older than the freshness statement, which it has no key for: put the newer "
-                              "keyring back, or move this one away and run `cloister keys recover`");
+    return FailedPrecondition(
+        "the keyring is older than the freshness statement, which it has no key for: put the newer "
+        "keyring back, or move this one away and run `cloister keys recover`");
   }
   if (!known.ok()) return known.status();
   CLOISTER_ASSIGN_OR_RETURN(const audit::NoteSigner signer, SignerOf(keyring));
@@ -284,7 +294,8 @@ StatusOr<std::optional<FreshnessStatement>> ReadFreshness(const fs::path& file, 
                     std::string(kOlderStateRemedy));
   }
   if (!statement.ok()) return statement.status();
-  if (statement->appliance != keyring.appliance_id()) return Older("the freshness statement is another appliance's");
+  if (statement->appliance != keyring.appliance_id())
+    return Older("the freshness statement is another appliance's");
   return std::optional<FreshnessStatement>(*std::move(statement));
 }
 
@@ -292,9 +303,9 @@ Status RestateFreshness(const fs::path& file, const fs::path& escrow_folder, key
                         const Clock& clock, const std::function<void(FreshnessStatement&)>& change) {
   CLOISTER_ASSIGN_OR_RETURN(const audit::NoteSigner signer, SignerOf(keyring));
   FreshnessStatement next;
-  for (const fs::path& path : {file, escrow_folder.empty()
-                                         ? fs::path()
-                                         : FreshnessCopyPath(escrow_folder, keyring.appliance_id())}) {
+  for (const fs::path& path :
+       {file,
+        escrow_folder.empty() ? fs::path() : FreshnessCopyPath(escrow_folder, keyring.appliance_id())}) {
     const auto found = path.empty() ? NotFound("no folder") : ReadStatement(path, signer);
     if (found.ok() && found->number > next.number) next = *found;
   }

@@ -21,7 +21,9 @@ namespace fs = std::filesystem;
 constexpr crypto::Argon2Cost kCheap{8, 1, 1};
 constexpr const char* kPassphrase = "correct horse battery";
 
-FreshStore StoreAt(uint64_t sequence, char id = 'd') { return {*DatabaseId::FromBytes(std::string(16, id)), sequence}; }
+FreshStore StoreAt(uint64_t sequence, char id = 'd') {
+  return {*DatabaseId::FromBytes(std::string(16, id)), sequence};
+}
 FreshLog LogAt(uint64_t size, char root = 'r') { return {"clinic/main/1", size, std::string(32, root)}; }
 
 class FreshnessKeeperTest : public testing::Test {
@@ -92,7 +94,8 @@ TEST_F(FreshnessKeeperTest, WhatIsOlderOrAnotherIsRefusedAndNothingChanges) {
   EXPECT_EQ(keeper->state().statement, before);
   // The same name under another owner is another database.
   EXPECT_TRUE(keeper->Note("ingest", {{"db", StoreAt(1, 'i')}}, std::nullopt).ok());
-  EXPECT_EQ(keeper->Note("ingest", {{"a b", StoreAt(1, 'i')}}, std::nullopt).code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(keeper->Note("ingest", {{"a b", StoreAt(1, 'i')}}, std::nullopt).code(),
+            StatusCode::kInvalidArgument);
 }
 
 TEST_F(FreshnessKeeperTest, EveryFlippedBitAndEveryLengthIsRefused) {
@@ -140,21 +143,21 @@ TEST_F(FreshnessKeeperTest, AnOlderKeyringIsRefused) {
   for (const bool has_key : {false, true}) {
     keyring_.reset();
     ASSERT_TRUE(WriteFileAtomic(data_ / "keys" / "keyring", older, 0600).ok());
-    keyring_ = *keyring::Keyring::Open({.path = data_ / "keys" / "keyring"}, keyring::NewPassphraseAnchor(kPassphrase),
-                                       clock_);
+    keyring_ = *keyring::Keyring::Open({.path = data_ / "keys" / "keyring"},
+                                       keyring::NewPassphraseAnchor(kPassphrase), clock_);
     // From before the key of statements, or from after it.
     if (has_key) {
       keyring_.reset();
       ASSERT_TRUE(WriteFileAtomic(data_ / "keys" / "keyring", newer, 0600).ok());
-      keyring_ = *keyring::Keyring::Open({.path = data_ / "keys" / "keyring"}, keyring::NewPassphraseAnchor(kPassphrase),
-                                         clock_);
+      keyring_ = *keyring::Keyring::Open({.path = data_ / "keys" / "keyring"},
+                                         keyring::NewPassphraseAnchor(kPassphrase), clock_);
       const std::string image = *ReadFile(data_ / "keys" / "keyring", 1 << 20);
       ASSERT_TRUE(keyring_->CreateKeys("retrieval", storage::KeyKind::kDocument, 1).ok());
       EXPECT_TRUE(Open().ok());
       keyring_.reset();
       ASSERT_TRUE(WriteFileAtomic(data_ / "keys" / "keyring", image, 0600).ok());
-      keyring_ = *keyring::Keyring::Open({.path = data_ / "keys" / "keyring"}, keyring::NewPassphraseAnchor(kPassphrase),
-                                         clock_);
+      keyring_ = *keyring::Keyring::Open({.path = data_ / "keys" / "keyring"},
+                                         keyring::NewPassphraseAnchor(kPassphrase), clock_);
     }
     const auto opened = Open();
     EXPECT_EQ(opened.status().code(), StatusCode::kFailedPrecondition);
@@ -276,10 +279,11 @@ TEST_F(FreshnessKeeperTest, ARestatementGoesOnFromTheNewestThatIsAuthentic) {
   }
   const uint64_t number = ReadFreshness(FreshnessPath(data_), *keyring_)->value().number;
   PutBack("nonsense");  // The copy is what is left.
-  ASSERT_TRUE(RestateFreshness(FreshnessPath(data_), escrow_, *keyring_, clock_, [](FreshnessStatement& next) {
-                EXPECT_EQ(next.stores.size(), 1u);
-                next.stores.clear();
-              }).ok());
+  ASSERT_TRUE(
+      RestateFreshness(FreshnessPath(data_), escrow_, *keyring_, clock_, [](FreshnessStatement& next) {
+        EXPECT_EQ(next.stores.size(), 1u);
+        next.stores.clear();
+      }).ok());
   const FreshnessStatement next = ReadFreshness(FreshnessPath(data_), *keyring_)->value();
   EXPECT_EQ(next.number, number + 1);
   EXPECT_TRUE(next.stores.empty());
@@ -307,7 +311,9 @@ int OpenOnAFullDisk(const fs::path& disk) {
   storage::TakeTheRest(disk / "rest");
   const auto again = open();
   if (!again.ok()) return 5;
-  if ((*again)->Note("audit", {{"sections", StoreAt(1)}}, std::nullopt).code() != StatusCode::kResourceExhausted) return 6;
+  if ((*again)->Note("audit", {{"sections", StoreAt(1)}}, std::nullopt).code() !=
+      StatusCode::kResourceExhausted)
+    return 6;
   fs::remove(disk / "rest");
   return (*again)->Note("audit", {{"sections", StoreAt(1)}}, std::nullopt).ok() ? 0 : 7;
 }
@@ -315,8 +321,10 @@ int OpenOnAFullDisk(const fs::path& disk) {
 TEST(FreshnessKeeperDiskTest, AFullDiskStopsNoStart) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   const TestDirectory directory;
-  EXPECT_EXIT(std::_Exit(OpenOnAFullDisk(directory.path())),
-              [](int status) { return WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 2); }, "");
+  EXPECT_EXIT(
+      std::_Exit(OpenOnAFullDisk(directory.path())),
+      [](int status) { return WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 2); },
+      "");
 }
 
 }  // namespace

@@ -98,7 +98,8 @@ std::string StatementText(const FreshnessStatement& statement) {
   out += line("number", std::to_string(statement.number));
   out += line("keyring", std::to_string(statement.keyring));
   out += line("made", std::to_string(statement.made_ns));
-  if (!statement.counter.empty()) out += line("counter", statement.counter + " " + std::to_string(statement.count));
+  if (!statement.counter.empty())
+    out += line("counter", statement.counter + " " + std::to_string(statement.count));
   for (const auto& [name, store] : statement.stores) {
     out += line("store", name.first + "/" + name.second + " " + HexEncode(store.database.bytes()) + " " +
                              std::to_string(store.sequence));
@@ -113,7 +114,8 @@ std::string StatementText(const FreshnessStatement& statement) {
 StatusOr<FreshnessStatement> ParseStatementText(std::string_view text) {
   const std::string_view first = text.substr(0, text.find('\n'));
   if (first != kFirstLine && first.starts_with(kFamily)) {
-    return FailedPrecondition("the freshness statement has format " + std::string(first.substr(kFamily.size(), 16)) +
+    return FailedPrecondition("the freshness statement has format " +
+                              std::string(first.substr(kFamily.size(), 16)) +
                               ", which this version does not know; use a newer one");
   }
   if (first != kFirstLine || !text.ends_with('\n')) return Malformed();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the appliance had reached when it last said so: each database's commit sequence, the log's size and root, the
-// keyring's generation, in a signed note. Whoever puts an older file in the place of a newer one contradicts it. Does no
-// I/O and keeps nothing; see services/keys/freshness_keeper.h. Values are not thread-safe.
-// SPEC: docs/formats/freshness.md
+// What the appliance had reached when it last said so: each database's commit sequence, the log's size and
+// root, the keyring's generation, in a signed note. Whoever puts an older file in the place of a newer one
+// contradicts it. Does no I/O and keeps nothing; see services/keys/freshness_keeper.h. Values are not
+// thread-safe. SPEC: docs/formats/freshness.md
 #pragma once
 
 #include <cstdint>

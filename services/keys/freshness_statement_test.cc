@@ -53,7 +53,8 @@ TEST(FreshnessStatementTest, TheDocumentsExampleIsReproduced) {
   EXPECT_EQ(signer->Sign(StatementText(Example())), note);
 }
 
-// Whatever is not the one spelling of a statement is damage: no line may be dropped, doubled, moved or written otherwise.
+// Whatever is not the one spelling of a statement is damage: no line may be dropped, doubled, moved or
+// written otherwise.
 TEST(FreshnessStatementTest, OneSpellingAlone) {
   const std::string text = StatementText(Example());
   for (size_t length = 0; length < text.size(); ++length) {
@@ -69,14 +70,15 @@ TEST(FreshnessStatementTest, OneSpellingAlone) {
   };
   for (const std::string& bad :
        {text + "\n", text + "more 1\n", with("number 42", "number 042"), with("number 42", "number +42"),
-        with("number 42", "number 42 "), with("number 42\n", "number 42\nnumber 42\n"), with("number 42\n", ""),
-        with("keyring 117\n", ""), with("b0b0", "B0B0"), with("audit/sections", "audit/Sections"),
-        with("audit/sections", "sections"), with("log clinic", "log clin ic"), with(" 789 ", " -1 ")}) {
+        with("number 42", "number 42 "), with("number 42\n", "number 42\nnumber 42\n"),
+        with("number 42\n", ""), with("keyring 117\n", ""), with("b0b0", "B0B0"),
+        with("audit/sections", "audit/Sections"), with("audit/sections", "sections"),
+        with("log clinic", "log clin ic"), with(" 789 ", " -1 ")}) {
     EXPECT_EQ(ParseStatementText(bad).status().code(), StatusCode::kDataLoss) << bad;
   }
   const size_t first = text.find("store"), second = text.find("store", first + 1), log = text.find("log");
-  const std::string exchanged =
-      text.substr(0, first) + text.substr(second, log - second) + text.substr(first, second - first) + text.substr(log);
+  const std::string exchanged = text.substr(0, first) + text.substr(second, log - second) +
+                                text.substr(first, second - first) + text.substr(log);
   EXPECT_EQ(ParseStatementText(exchanged).status().code(), StatusCode::kDataLoss);
 }
 

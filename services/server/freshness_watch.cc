@@ -48,7 +48,8 @@ Status FreshnessWatch::CheckStated() const {
   CLOISTER_RETURN_IF_ERROR(FromGrpc(keys_->GetFreshness(&context, {}, &stated)));
   for (const v1::StoreFreshness& store : stated.stores()) {
     if (!parts_.stores.contains(store.name())) {
-      return FailedPrecondition("this version keeps no database named " + store.name() + ", which there was before");
+      return FailedPrecondition("this version keeps no database named " + store.name() +
+                                ", which there was before");
     }
   }
   if (!stated.has_log() || !parts_.check_log) return absl::OkStatus();

@@ -18,7 +18,8 @@ constexpr std::chrono::milliseconds kSoon{2};
 // Keeps what it was told; refuses what the test says.
 class FakeKeys final : public v1::Keys::Service {
  public:
-  grpc::Status GetFreshness(grpc::ServerContext*, const v1::GetFreshnessRequest*, v1::Freshness* response) override {
+  grpc::Status GetFreshness(grpc::ServerContext*, const v1::GetFreshnessRequest*,
+                            v1::Freshness* response) override {
     std::lock_guard lock(mutex_);
     *response = stated;
     return grpc::Status::OK;
@@ -54,7 +55,8 @@ class FreshnessWatchTest : public testing::Test {
   FreshnessWatchTest() {
     RpcServerOptions options;
     options.socket = directory_.path() / "keys.sock";
-    options.rules = {{"/cloister.v1.Keys/GetFreshness", {"audit"}}, {"/cloister.v1.Keys/NoteFreshness", {"audit"}}};
+    options.rules = {{"/cloister.v1.Keys/GetFreshness", {"audit"}},
+                     {"/cloister.v1.Keys/NoteFreshness", {"audit"}}};
     options.services = {&keys_};
     server_ = *RpcServer::Start(authority_.For("keys"), std::move(options));
     channel_ = Connect(authority_.For("audit"), "keys", directory_.path() / "keys.sock");

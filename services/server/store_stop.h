@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ends a process whose database takes no further write, so that the supervisor starts one that reads what is on the disk.
-// On a full disk it waits until there is room again: until then what is there can be read. Knows no database.
+// Ends a process whose database takes no further write, so that the supervisor starts one that reads what is
+// on the disk. On a full disk it waits until there is room again: until then what is there can be read. Knows
+// no database.
 #pragma once
 
 #include <chrono>
@@ -22,7 +23,8 @@ struct StoreStopOptions {
   std::function<void()> end = {};  // Instead of ending the process; for tests.
 };
 
-// For RocksDbStoreOptions::on_stopped. Returns at once; what follows happens on a thread of its own, which nobody joins.
+// For RocksDbStoreOptions::on_stopped. Returns at once; what follows happens on a thread of its own, which
+// nobody joins.
 std::function<void(const Status& reason)> EndWhenStopped(StoreStopOptions options);
 
 }  // namespace cloister::services
