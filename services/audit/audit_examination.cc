@@ -25,7 +25,7 @@ constexpr uint32_t kEntriesPerStep = 4 * audit::kTileWidth;
 // A log that is written to while it is read looks wrong at its edge: so often it is read again, then a copy
 // is.
 constexpr std::chrono::milliseconds kReadingPause{50};
-constexpr int kReadings = 4;
+constexpr int kReadings = 6;
 constexpr std::string_view kCopyFolder = "examining";
 constexpr const char* kRestore =
     "a log cannot be made anew: restore a backup by `cloister backup restore FOLDER` into a new data "
@@ -152,7 +152,10 @@ Status AuditService::ExamineLog(const storage::ExaminationOptions& options, Exam
                        after.checkpoint_size == before.checkpoint_size;
     settled = found.findings_total() == 0 || (quiet && quiet_at == before.size);
     quiet_at = quiet ? std::optional<uint64_t>(before.size) : std::nullopt;
-    if (!settled) std::this_thread::sleep_for(kReadingPause);
+    if (settled) break;
+    // Until what is there is covered, and the files of the former checkpoint are gone.
+    log_->WaitForCheckpoint(log_->State().size, kCheckpointWait).IgnoreError();
+    std::this_thread::sleep_for(kReadingPause);
   }
   if (!settled) {
     // Of the log as of one moment. What never changes is the same file there.
