@@ -17,7 +17,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
-from appliance import SERVICES, Appliance, CommandFailed, binaries_from_environment  # noqa: E402
+from appliance import SERVICES, Appliance, CommandFailed, alive, binaries_from_environment  # noqa: E402
 
 ROUNDS = int(os.environ.get("CLOISTER_KILL_ROUNDS", "50"))
 SEED = int(os.environ.get("CLOISTER_SEED", random.SystemRandom().randrange(2**32)))
@@ -116,14 +116,6 @@ class KillStorm(unittest.TestCase):
         self.assertLess(max(self.acknowledged_records, default=-1), size)
         self.assertTrue(self.acknowledged_records)
         self.assertTrue(self.acknowledged_documents)
-
-
-def alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 if __name__ == "__main__":

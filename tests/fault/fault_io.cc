@@ -128,6 +128,7 @@ Kind Draw(const Path& path, unsigned mask) {
 constexpr unsigned Bit(Kind kind) { return 1u << kind; }
 constexpr unsigned kOnWrite = Bit(kNoSpace) | Bit(kWriteError) | Bit(kTornError) | Bit(kTornKill);
 constexpr unsigned kOnCreate = Bit(kNoSpace) | Bit(kWriteError);
+constexpr uint64_t kSectorBytes = 512;
 constexpr unsigned kOnSync = Bit(kSyncError) | Bit(kSyncKill);
 
 [[noreturn]] void Die() {
@@ -136,8 +137,22 @@ constexpr unsigned kOnSync = Bit(kSyncError) | Bit(kSyncKill);
 
 int ErrnoOf(Kind kind) { return kind == kNoSpace ? ENOSPC : EIO; }
 
-// How much of a torn or half-done write reaches the file: any part, and not always the same.
-size_t PartOf(size_t bytes) { return bytes < 2 ? 0 : (page->matched.load() * 2654435761u) % bytes; }
+// Where a write of `fd` goes. A negative `offset`: to its position, or its end.
+uint64_t PlaceOf(int fd, off_t offset) {
+  if (offset >= 0) return static_cast<uint64_t>(offset);
+  const bool appends = (::syscall(SYS_fcntl, fd, F_GETFL) & O_APPEND) != 0;
+  struct stat info;
+  if (appends && ::fstat(fd, &info) == 0) return static_cast<uint64_t>(info.st_size);
+  return static_cast<uint64_t>(::syscall(SYS_lseek, fd, 0, SEEK_CUR));
+}
+
+// How much of a torn or half-done write reaches the file: whole sectors, and not always as many. A disk writes a sector
+// or does not, and files that are overwritten in place rest on that.
+size_t PartOf(size_t bytes, uint64_t place) {
+  const uint64_t wanted = place + (page->matched.load() * 2654435761u) % std::max<size_t>(bytes, 1);
+  const uint64_t end = wanted / kSectorBytes * kSectorBytes;
+  return end > place ? static_cast<size_t>(end - place) : 0;
+}
 
 // Recording.
 
@@ -278,8 +293,8 @@ long Write(int fd, const void* data, size_t bytes, off_t offset) {
   const Kind kind = Draw(path, kOnWrite);
   if (kind == kNone) return RecordedWrite(path, fd, data, bytes, offset);
   const bool torn = kind == kTornError || kind == kTornKill;
-  const size_t part =
-      torn ? PartOf(bytes) : (kind == kNoSpace && page->matched.load() % 2 == 1 ? bytes / 2 : 0);
+  const bool some = torn || (kind == kNoSpace && page->matched.load() % 2 == 1);
+  const size_t part = some ? PartOf(bytes, PlaceOf(fd, offset)) : 0;
   const long written = part > 0 ? RecordedWrite(path, fd, data, part, offset) : 0;
   if (kind == kTornKill) Die();
   // A disk that fills up takes what still fits and says so by the count.

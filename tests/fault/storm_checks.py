@@ -19,14 +19,6 @@ class DidNotComeBack(Exception):
     """The appliance is away for good: the storm ends here."""
 
 
-def alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 class Checks:
     """Holds no state but the appliance's passphrase and what was asked of the log."""
 
@@ -56,10 +48,13 @@ class Checks:
         deadline = time.monotonic() + patience
         while True:
             said = []
-            for candidate in sorted(self.passphrase.possible):
+            candidates = set(self.passphrase.possible)
+            for candidate in sorted(candidates):
                 done = self.appliance.up(check=False, passphrase_file=self.passphrase_file(candidate))
                 if done.returncode == 0:
-                    self.passphrase.possible = {candidate}
+                    # Clients may have rotated it again since: only what was tried is settled.
+                    with self.model.lock:
+                        self.passphrase.possible = self.passphrase.possible - (candidates - {candidate})
                     return
                 said.append((done.returncode, done.stderr.strip()))
             if all(status == WRONG_PASSPHRASE for status, _ in said):

@@ -22,6 +22,15 @@ class CommandFailed(AssertionError):
     """A `cloister` command ended with another status than was expected."""
 
 
+def alive(pid):
+    """Whether the process runs: one that ended and waits to be looked after does not."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 class UnixHttpConnection(http.client.HTTPConnection):
     def __init__(self, path, timeout):
         super().__init__("localhost", timeout=timeout)
