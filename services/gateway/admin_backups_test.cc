@@ -56,15 +56,8 @@ class FakeKeys final : public v1::Keys::Service {
 class AdminBackupsTest : public GatewayFixture {
  protected:
   AdminBackupsTest() {
-    grpc::ServerBuilder builder;
-    const std::string address = "unix:" + (directory_path / "more.sock").string();
-    builder.AddListeningPort(address, grpc::InsecureServerCredentials());
-    for (grpc::Service* service : std::initializer_list<grpc::Service*>{&audit, &maintenance, &keyring}) {
-      builder.RegisterService(service);
-    }
-    more_server_ = builder.BuildAndStart();
-    more_peers_ = std::make_unique<Peers>(
-        [&](std::string_view) { return grpc::CreateChannel(address, grpc::InsecureChannelCredentials()); });
+    more_server_ = std::make_unique<PeerServer>(directory_path / "more.sock",
+                                                std::vector<grpc::Service*>{&audit, &maintenance, &keyring});
     MaintenanceParts parts;
     parts.directory = directory_path / "gateway";
     std::filesystem::create_directory(parts.directory);
@@ -73,11 +66,10 @@ class AdminBackupsTest : public GatewayFixture {
                                return 4;
                              }};
     own_ = *MaintenanceService::New(std::move(parts));
-    desk_ = std::make_unique<BackupDesk>(*more_peers_, key_source, *own_, clock);
+    desk_ = std::make_unique<BackupDesk>(more_server_->peers(), key_source, *own_, clock);
     gateway = std::make_unique<Gateway>(GatewayParts{
-        *more_peers_, *credentials, *authenticator, *asks, metrics, clock, {2048, kTestCost}, desk_.get()});
+        more_server_->peers(), *credentials, *authenticator, *asks, metrics, clock, {2048, kTestCost}, desk_.get()});
   }
-  ~AdminBackupsTest() override { more_server_->Shutdown(); }
   json Post(const std::string& path, const json& body, int status) {
     const KeepingWriter writer = SendAsOwner("POST", path, body.is_null() ? "" : body.dump());
     EXPECT_EQ(writer.status, status) << writer.body;
@@ -97,8 +89,7 @@ class AdminBackupsTest : public GatewayFixture {
 
   FakeMaintenance maintenance;
   FakeKeys keyring;
-  std::unique_ptr<grpc::Server> more_server_;
-  std::unique_ptr<Peers> more_peers_;
+  std::unique_ptr<PeerServer> more_server_;
   std::unique_ptr<MaintenanceService> own_;
   std::unique_ptr<BackupDesk> desk_;
 };

@@ -36,15 +36,8 @@ class FakeExaminer final : public v1::Maintenance::Service {
 class AdminDoctorTest : public GatewayFixture {
  protected:
   AdminDoctorTest() {
-    grpc::ServerBuilder builder;
-    const std::string address = "unix:" + (directory_path / "more.sock").string();
-    builder.AddListeningPort(address, grpc::InsecureServerCredentials());
-    for (grpc::Service* service : std::initializer_list<grpc::Service*>{&audit, &directory, &examiner}) {
-      builder.RegisterService(service);
-    }
-    more_server_ = builder.BuildAndStart();
-    more_peers_ = std::make_unique<Peers>(
-        [&](std::string_view) { return grpc::CreateChannel(address, grpc::InsecureChannelCredentials()); });
+    more_server_ = std::make_unique<PeerServer>(directory_path / "more.sock",
+                                                std::vector<grpc::Service*>{&audit, &directory, &examiner});
     MaintenanceParts parts;
     parts.directory = directory_path / "gateway";
     std::filesystem::create_directory(parts.directory);
@@ -53,12 +46,11 @@ class AdminDoctorTest : public GatewayFixture {
       return absl::OkStatus();
     };
     own_ = *MaintenanceService::New(std::move(parts));
-    GatewayParts of_gateway{*more_peers_, *credentials, *authenticator,   *asks,
-                            metrics,      clock,        {2048, kTestCost}};
+    GatewayParts of_gateway{more_server_->peers(), *credentials, *authenticator, *asks, metrics, clock,
+                            {2048, kTestCost}};
     of_gateway.own = own_.get();
     gateway = std::make_unique<Gateway>(std::move(of_gateway));
   }
-  ~AdminDoctorTest() override { more_server_->Shutdown(); }
   // The last record of an examination.
   json Recorded() {
     for (auto record = audit.records.rbegin(); record != audit.records.rend(); ++record) {
@@ -68,8 +60,7 @@ class AdminDoctorTest : public GatewayFixture {
   }
 
   FakeExaminer examiner;
-  std::unique_ptr<grpc::Server> more_server_;
-  std::unique_ptr<Peers> more_peers_;
+  std::unique_ptr<PeerServer> more_server_;
   std::unique_ptr<MaintenanceService> own_;
 };
 

@@ -63,20 +63,12 @@ class ReleasesAudit final : public v1::Audit::Service {
 class AdminVersionsTest : public GatewayFixture {
  protected:
   AdminVersionsTest() {
-    grpc::ServerBuilder builder;
-    const std::string address = "unix:" + (directory_path / "versions.sock").string();
-    builder.AddListeningPort(address, grpc::InsecureServerCredentials());
-    for (grpc::Service* service :
-         std::initializer_list<grpc::Service*>{&versions, &audit, &directory, &erasure}) {
-      builder.RegisterService(service);
-    }
-    versions_server_ = builder.BuildAndStart();
-    versions_peers_ = std::make_unique<Peers>(
-        [&](std::string_view) { return grpc::CreateChannel(address, grpc::InsecureChannelCredentials()); });
+    versions_server_ =
+        std::make_unique<PeerServer>(directory_path / "versions.sock",
+                                     std::vector<grpc::Service*>{&versions, &audit, &directory, &erasure});
     gateway = std::make_unique<Gateway>(GatewayParts{
-        *versions_peers_, *credentials, *authenticator, *asks, metrics, clock, {2048, kTestCost}});
+        versions_server_->peers(), *credentials, *authenticator, *asks, metrics, clock, {2048, kTestCost}});
   }
-  ~AdminVersionsTest() override { versions_server_->Shutdown(); }
   void GiveRoles(const std::set<std::string>& roles) {
     ASSERT_TRUE(credentials->PutUser("a.weber", roles, std::nullopt).ok());
   }
@@ -88,8 +80,7 @@ class AdminVersionsTest : public GatewayFixture {
   }
 
   FakeVersions versions;
-  std::unique_ptr<grpc::Server> versions_server_;
-  std::unique_ptr<Peers> versions_peers_;
+  std::unique_ptr<PeerServer> versions_server_;
 };
 
 TEST_F(AdminVersionsTest, ListsForComplianceAndAuditors) {
@@ -159,17 +150,11 @@ TEST_F(AdminVersionsTest, BadInputIsRefusedBeforeItReachesRetrieval) {
 
 TEST_F(AdminVersionsTest, AnswersAffectedNamesTheVersionsTheyRestOn) {
   ReleasesAudit releases;
-  grpc::ServerBuilder builder;
-  const std::string address = "unix:" + (directory_path / "releases.sock").string();
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials());
-  builder.RegisterService(&releases);
-  const auto server = builder.BuildAndStart();
-  Peers peers([&](std::string_view) { return grpc::CreateChannel(address, grpc::InsecureChannelCredentials()); });
+  PeerServer peers(directory_path / "releases.sock", {&releases});
   gateway = std::make_unique<Gateway>(
-      GatewayParts{peers, *credentials, *authenticator, *asks, metrics, clock, {2048, kTestCost}});
+      GatewayParts{peers.peers(), *credentials, *authenticator, *asks, metrics, clock, {2048, kTestCost}});
   const KeepingWriter reply = SendAsOwner("POST", "/admin/v1/answers-affected",
                                           R"({"document":{"id":"00112233445566778899aabbccddeeff"}})");
-  server->Shutdown();
   ASSERT_EQ(reply.status, 200) << reply.body;
   const json versions_named = reply.json()["releases"][0]["versions"];
   ASSERT_EQ(versions_named.size(), 1u);

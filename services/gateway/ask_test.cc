@@ -231,7 +231,7 @@ TEST_F(AskTest, ABusyEmbedderIs429AndAClosedIndex503) {
 }
 
 TEST_F(AskTest, MoreAsksThanSlotsAreTurnedAway) {
-  AskRunner none(*peers, *signer, clock, 0);
+  AskRunner none(server->peers(), *signer, clock, 0);
   AskRequest request;
   request.question = "When?";
   const auto result = none.Ask(Caller{"a.weber", {}, "api", "api-key", "local"}, request);

@@ -341,6 +341,27 @@ class KeepingWriter final : public HttpWriter {
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
+// Every peer of a gateway behind one socket, without credentials: `services` answer, whoever is asked.
+class PeerServer {
+ public:
+  PeerServer(const std::filesystem::path& socket, const std::vector<grpc::Service*>& services) {
+    grpc::ServerBuilder builder;
+    const std::string address = "unix:" + socket.string();
+    builder.AddListeningPort(address, grpc::InsecureServerCredentials());
+    for (grpc::Service* service : services) builder.RegisterService(service);
+    server_ = builder.BuildAndStart();
+    peers_ = std::make_unique<Peers>([address](std::string_view) {
+      return grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
+    });
+  }
+  ~PeerServer() { server_->Shutdown(); }
+  Peers& peers() { return *peers_; }
+
+ private:
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<Peers> peers_;
+};
+
 constexpr uint32_t kOwnerUid = 4711;
 constexpr crypto::Argon2Cost kTestCost{1024, 1, 1};
 
@@ -350,29 +371,23 @@ class GatewayFixture : public ::testing::Test {
   GatewayFixture() : retrieval(audit) {
     std::string pattern = (std::filesystem::temp_directory_path() / "cloister-gateway-XXXXXX").string();
     directory_path = ::mkdtemp(pattern.data());
-    grpc::ServerBuilder builder;
-    const std::string address = "unix:" + (directory_path / "peers.sock").string();
-    builder.AddListeningPort(address, grpc::InsecureServerCredentials());
-    for (grpc::Service* service : std::initializer_list<grpc::Service*>{&audit, &embedding, &retrieval, &generation,
-                                                                        &directory, &ingest, &erasure}) {
-      builder.RegisterService(service);
-    }
-    server = builder.BuildAndStart();
-    peers = std::make_unique<Peers>(
-        [&](std::string_view) { return grpc::CreateChannel(address, grpc::InsecureChannelCredentials()); });
+    server = std::make_unique<PeerServer>(
+        directory_path / "peers.sock",
+        std::vector<grpc::Service*>{&audit, &embedding, &retrieval, &generation, &directory, &ingest, &erasure});
+    Peers& peers = server->peers();
     sealed = std::make_unique<storage::SealedStore>(store.database_id(), key_source);
     row_key = *key_source.GetNamedKey(storage::KeyKind::kStore, "rows");
     credentials = *CredentialStore::Open(store, *sealed, row_key, clock);
     EXPECT_TRUE(credentials->PutUser("a.weber", {}, *HashUserPassword("correct horse battery", kTestCost)).ok());
     token = std::string((*credentials->CreateKey("a.weber", "api")).token.view());
-    authenticator = *Authenticator::New(*credentials, peers->audit_log(), clock, kOwnerUid, kTestCost);
+    authenticator = *Authenticator::New(*credentials, peers.audit_log(), clock, kOwnerUid, kTestCost);
     signer = std::make_unique<AssertionSigner>(crypto::Ed25519Signer::Generate(), "main", clock);
-    asks = std::make_unique<AskRunner>(*peers, *signer, clock, 8);
+    asks = std::make_unique<AskRunner>(peers, *signer, clock, 8);
     gateway = std::make_unique<Gateway>(
-        GatewayParts{*peers, *credentials, *authenticator, *asks, metrics, clock, {2048, kTestCost}});
+        GatewayParts{peers, *credentials, *authenticator, *asks, metrics, clock, {2048, kTestCost}});
   }
   ~GatewayFixture() override {
-    server->Shutdown();
+    server.reset();
     std::filesystem::remove_all(directory_path);
   }
 
@@ -417,8 +432,7 @@ class GatewayFixture : public ::testing::Test {
   FakeDirectory directory;
   FakeIngest ingest;
   FakeErasure erasure;
-  std::unique_ptr<grpc::Server> server;
-  std::unique_ptr<Peers> peers;
+  std::unique_ptr<PeerServer> server;
   storage::MemoryKeySource key_source;
   storage::MemoryStore store{{"users", "api_keys", "tls"}};
   std::unique_ptr<storage::SealedStore> sealed;
