@@ -43,7 +43,7 @@ using Batch = std::vector<std::unique_ptr<Waiter>>;
 
 Status FailedForGood() {
   return Unavailable(
-      "the audit log's disk failed; the service must be restarted before it takes records again");
+      "the audit log's disk failed, and the service starts anew; check the disk when this goes on");
 }
 Status DiskFull() {
   return ResourceExhausted(

@@ -85,9 +85,9 @@ Status FromRocksDb(const rocksdb::Status& status) {
   }
   if (status.IsPathNotFound()) return DataLoss("a file of the database is missing; restore it from a backup");
   if (status.IsNoSpace())
-    return ResourceExhausted("the disk is full; free space and start the service again");
+    return ResourceExhausted("the disk is full; free space, and writes go on by themselves");
   return Unavailable(
-      "the database reported an input or output error; check the disk and start the service again");
+      "the database reported an input or output error and is opened anew; check the disk when this goes on");
 }
 
 rocksdb::DBOptions DatabaseOptions() {

@@ -189,9 +189,10 @@ Status RocksDbStore::Impl::Write(const WriteBatch& batch) {
   const bool stopped = stopped_;
   const uint64_t sequence = sequence_ + group.size();
   lock.unlock();
-  Status status = stopped
-                      ? Unavailable("the store took no write since an earlier error; start the service again")
-                      : WriteTogether(group, sequence);
+  Status status =
+      stopped ? Unavailable(
+                    "the database takes no write since an earlier error, until it is opened anew; try again")
+              : WriteTogether(group, sequence);
   lock.lock();
   writing_ = false;
   const bool stops = !status.ok() && !stopped_;

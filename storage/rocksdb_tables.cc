@@ -99,7 +99,8 @@ StatusOr<uint64_t> RocksDbStore::Impl::RewriteFamily(std::string_view column_fam
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return !writing_; });
     if (stopped_)
-      return Unavailable("the store took no write since an earlier error; start the service again");
+      return Unavailable(
+          "the database takes no write since an earlier error, until it is opened anew; try again");
     writing_ = true;
   }
   auto rewritten = RewriteAlone(std::string(column_family));
