@@ -7,13 +7,6 @@
 #include "storage/sealed_record.h"
 
 namespace cloister::retrieval {
-namespace {
-
-constexpr std::string_view kContentFamilies[] = {kDocumentsFamily,      kOriginalsFamily, kTextFamily,
-                                                 kChunksFamily,         kVectorsFamily,   kSentenceVectorsFamily,
-                                                 kKeptVersionsFamily};
-
-}  // namespace
 
 StatusOr<ErasedRows> DocumentStore::AddErasure(const storage::Snapshot& snapshot, const DocumentId& document,
                                                storage::WriteBatch& batch) const {
@@ -23,7 +16,7 @@ StatusOr<ErasedRows> DocumentStore::AddErasure(const storage::Snapshot& snapshot
 StatusOr<ErasedRows> DocumentStore::AddRemoval(const storage::Snapshot& snapshot, std::string_view prefix,
                                                storage::WriteBatch& batch) const {
   ErasedRows erased;
-  for (const std::string_view family : kContentFamilies) {
+  for (const std::string_view family : kVersionFamilies) {
     CLOISTER_RETURN_IF_ERROR(
         snapshot.Scan(family, prefix, [&](std::string_view row_key, std::string_view record) {
           batch.Delete(family, row_key);
@@ -56,7 +49,7 @@ void DocumentStore::Erased(const DocumentId& document) {
 
 StatusOr<uint64_t> DocumentStore::CountRows(const storage::Snapshot& snapshot, const DocumentId& document) const {
   uint64_t rows = 0;
-  for (const std::string_view family : kContentFamilies) {
+  for (const std::string_view family : kVersionFamilies) {
     CLOISTER_RETURN_IF_ERROR(snapshot.Scan(family, document.bytes(), [&](std::string_view, std::string_view) {
       ++rows;
       return true;

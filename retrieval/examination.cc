@@ -18,29 +18,27 @@ using storage::BadRow;
 using storage::Describe;
 using storage::Finding;
 
-// In the order of the counts below.
-constexpr std::array<std::string_view, 6> kContentFamilies = {
-    kDocumentsFamily, kOriginalsFamily, kTextFamily, kChunksFamily, kVectorsFamily, kSentenceVectorsFamily};
-constexpr size_t kFirstVectors = 4;  // From here on what only a current version has.
-using RowCounts = std::array<uint32_t, kContentFamilies.size()>;  // Right rows of one version, by family.
+constexpr size_t kFirstVectors = 4;  // In kVersionFamilies; from here on what only a current version has.
+// Right rows of one version, by family; what stands for the first is counted there.
+using RowCounts = std::array<uint32_t, kVersionFamilies.size() - 1>;
 
 // Which of the counts a row of `family` belongs to; nothing: it is not a document's. A version that is kept
 // has its row in a family of its own.
 std::optional<size_t> ContentIndex(std::string_view family, std::string_view row_key) {
   if (row_key.size() < 2 * kIdBytes) return std::nullopt;
   if (family == kKeptVersionsFamily) return 0;
-  const auto found = std::find(kContentFamilies.begin(), kContentFamilies.end(), family);
-  if (found == kContentFamilies.end()) return std::nullopt;
-  return static_cast<size_t>(found - kContentFamilies.begin());
+  const auto found = std::find(kVersionFamilies.begin(), kVersionFamilies.end(), family);
+  if (found == kVersionFamilies.end()) return std::nullopt;
+  return static_cast<size_t>(found - kVersionFamilies.begin());
 }
 
 // Rows that stand for themselves and can be made again by a person. What must not get lost unseen is not
 // among them: suppressions, holds, erasures, keys to be destroyed, events for audit.
 const std::set<std::string>& Expendable() {
   static const std::set<std::string> families = [] {
-    std::set<std::string> out(kContentFamilies.begin(), kContentFamilies.end());
+    std::set<std::string> out(kVersionFamilies.begin(), kVersionFamilies.end());
     for (const std::string_view family :
-         {kKeptVersionsFamily, kClassesFamily, kCollectionsFamily, kUsersFamily, kSetAsideFamily}) {
+         {kClassesFamily, kCollectionsFamily, kUsersFamily, kSetAsideFamily}) {
       out.emplace(family);
     }
     return out;
@@ -155,9 +153,10 @@ class CorpusExaminer {
       const auto found = counts_.find(version);
       const RowCounts counts = found == counts_.end() ? RowCounts{} : found->second;
       RowCounts expected = ExpectedOf(*info);
-      // A kept version has lost its vectors, which nobody searches; one that became a former one just now may have lost
-      // them already.
-      if (!IsCurrent(*info)) std::copy(counts.begin() + kFirstVectors, counts.end(), expected.begin() + kFirstVectors);
+      // A kept version has lost its vectors, which nobody searches; one that became a former one just now may
+      // have lost them already.
+      if (!IsCurrent(*info))
+        std::copy(counts.begin() + kFirstVectors, counts.end(), expected.begin() + kFirstVectors);
       if (counts == expected) {
         ++(IsCurrent(*info) ? whole : whole_former);
         continue;
@@ -167,7 +166,7 @@ class CorpusExaminer {
         if (counts[i] >= expected[i]) continue;
         Add(info->document, info->version,
             std::to_string(expected[i] - counts[i]) + " of its " + std::to_string(expected[i]) + " rows in " +
-                std::string(kContentFamilies[i]) + " cannot be read");
+                std::string(kVersionFamilies[i]) + " cannot be read");
       }
     }
     out_.Checked("documents", whole);

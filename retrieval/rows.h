@@ -3,6 +3,7 @@
 // know what rows mean; see document_store.h and directory.h.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -37,6 +38,11 @@ inline constexpr std::string_view kHoldsFamily = "holds";
 inline constexpr std::string_view kErasuresFamily = "erasures";
 inline constexpr std::string_view kKeptVersionsFamily = "kept-versions";
 inline constexpr std::string_view kSetAsideFamily = "set-aside";
+// Those with rows of one version, all sealed under its key. A version that is kept has its row in the last
+// one in place of the first.
+inline constexpr std::array<std::string_view, 7> kVersionFamilies = {
+    kDocumentsFamily, kOriginalsFamily,       kTextFamily,        kChunksFamily,
+    kVectorsFamily,   kSentenceVectorsFamily, kKeptVersionsFamily};
 std::vector<std::string> ColumnFamilies();
 
 // Something that audit must hear about: written in the batch of the change itself, delivered at least once.
@@ -87,9 +93,10 @@ class Rows {
   // All row keys with `prefix`, in order.
   StatusOr<std::vector<std::string>> Keys(const storage::Snapshot& snapshot, std::string_view family,
                                           std::string_view prefix = "") const;
-  // The same for rows that stand for themselves: where a table is damaged, those that can be read. What cannot is logged,
-  // and is for an examination to tell. Errors: kUnavailable.
-  StatusOr<std::vector<std::string>> ReadableKeys(const storage::Snapshot& snapshot, std::string_view family) const;
+  // The same for rows that stand for themselves: where a table is damaged, those that can be read. What
+  // cannot is logged, and is for an examination to tell. Errors: kUnavailable.
+  StatusOr<std::vector<std::string>> ReadableKeys(const storage::Snapshot& snapshot,
+                                                  std::string_view family) const;
   storage::KeySource& keys() const { return keys_; }
   const DatabaseId& database() const { return database_; }
   const storage::DataKey& own_key() const { return own_key_; }
