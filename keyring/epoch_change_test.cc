@@ -51,7 +51,7 @@ TEST_F(EpochChangeTest, DestroyedKeysAreGoneAndTheDeviceHoldsTheNewEpochAlone) {
   ASSERT_EQ(before.size(), 1u);
   const auto change = keyring->DestroyKeys("test", {keys[0].id, keys[5].id, KeyId()}, storage::DestroyFor::kErasure);
   ASSERT_TRUE(change.ok()) << change.status();
-  EXPECT_EQ(change->destroyed, 2u);
+  EXPECT_EQ(change->destroyed.size(), 2u);
   EXPECT_EQ(change->epoch, 2u);
   const auto after = InDevice();
   ASSERT_EQ(after.size(), 1u);
@@ -176,7 +176,7 @@ TEST_F(EpochChangeTest, ADeviceThatGoesBeforeTheOldEpochIsDestroyedIsAskedAgain)
   EXPECT_EQ(InDevice().size(), 2u);
   const auto again = keyring->DestroyKeys("test", {keys[0].id}, storage::DestroyFor::kErasure);
   ASSERT_TRUE(again.ok()) << again.status();
-  EXPECT_EQ(again->destroyed, 0u);
+  EXPECT_EQ(again->destroyed.size(), 0u);
   EXPECT_EQ(InDevice().size(), 1u);
   EXPECT_EQ(keyring->GetStatus().doomed, 0u);
 }
@@ -203,21 +203,47 @@ TEST_F(EpochChangeTest, MovesBetweenAnchorsAndBetweenPassphrases) {
   EXPECT_EQ(keyring->GetKey("test", key.id)->key->view(), key.key->view());
 }
 
-TEST_F(EpochChangeTest, ANamedKeyRotatesAndTheFormerOneIsKnownByItsId) {
+TEST_F(EpochChangeTest, FormerKeysSurviveChangesOfEpochUntilTheyAreDestroyed) {
   auto keyring = CreateInDevice();
-  EXPECT_EQ(keyring->RotateNamedKey("test", KeyKind::kStore, "rows").status().code(), StatusCode::kNotFound);
   const DataKey former = *keyring->GetNamedKey("test", KeyKind::kStore, "rows");
-  const auto next = keyring->RotateNamedKey("test", KeyKind::kStore, "rows");
+  const auto next = keyring->ReplaceKeys("test", {former.id});
   ASSERT_TRUE(next.ok()) << next.status();
-  EXPECT_NE(next->id, former.id);
-  EXPECT_EQ(keyring->GetNamedKey("test", KeyKind::kStore, "rows")->id, next->id);
-  EXPECT_EQ(keyring->GetKey("test", former.id)->key->view(), former.key->view());
+  EXPECT_EQ(keyring->GetStatus().epoch, 1u);
+  ASSERT_TRUE(keyring->RotateEpoch().ok());
   keyring.reset();
   keyring = *OpenInDevice();
-  EXPECT_EQ(keyring->GetNamedKey("test", KeyKind::kStore, "rows")->key->view(), next->key->view());
+  EXPECT_EQ(keyring->GetNamedKey("test", KeyKind::kStore, "rows")->id, next->front());
   EXPECT_EQ(keyring->GetKey("test", former.id)->key->view(), former.key->view());
-  ASSERT_TRUE(keyring->DestroyKeys("test", {former.id}, storage::DestroyFor::kErasure).ok());
-  EXPECT_EQ(keyring->GetNamedKey("test", KeyKind::kStore, "rows")->id, next->id);
+  EXPECT_EQ(keyring->ReplaceKeys("test", {former.id})->front(), next->front());
+  EXPECT_EQ(keyring->GetStatus().former, 1u);
+  EXPECT_EQ(keyring->GetStatus().former_since_ns, clock_.Now().time_since_epoch().count());
+  ASSERT_TRUE(keyring->NoteRenewed("test").ok());
+  const uint32_t renewed = keyring->GetStatus().epoch;
+  ASSERT_TRUE(keyring->RotateEpoch().ok());
+  const auto change = keyring->DestroyFormerKeys("test");
+  ASSERT_TRUE(change.ok()) << change.status();
+  EXPECT_EQ(change->destroyed, std::vector<KeyId>{former.id});
+  EXPECT_EQ(keyring->GetStatus().former, 0u);
+  EXPECT_EQ(keyring->GetNamedKey("test", KeyKind::kStore, "rows")->id, next->front());
+  // Backups of before that cannot be opened any more; one that was made since can.
+  EXPECT_EQ(keyring->GetStatus().erasure_epoch, renewed);
+  ASSERT_TRUE(keyring->DestroyKeys("test", {next->front()}, storage::DestroyFor::kErasure).ok());
+  const uint32_t erased = keyring->GetStatus().erasure_epoch;
+  EXPECT_GT(erased, renewed);
+  ASSERT_TRUE(keyring->DestroyFormerKeys("test").ok());
+  EXPECT_EQ(keyring->GetStatus().erasure_epoch, erased);
+}
+
+TEST_F(EpochChangeTest, AReplacementThatCannotBeWrittenChangesNothing) {
+  auto keyring = CreateInDevice();
+  const auto keys = *keyring->CreateKeys("test", KeyKind::kDocument, 3);
+  keyring.reset();
+  auto full = Keyring::Open({.path = path_, .keys_max = 4}, Device(), clock_);
+  ASSERT_TRUE(full.ok()) << full.status();
+  EXPECT_EQ((*full)->ReplaceKeys("test", {keys[0].id, keys[1].id}).status().code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(*(*full)->CurrentKeys("test", {keys[0].id, keys[1].id}), (std::vector<KeyId>{keys[0].id, keys[1].id}));
+  EXPECT_EQ((*full)->GetStatus().former, 0u);
+  EXPECT_TRUE((*full)->ReplaceKeys("test", {keys[0].id}).ok());
 }
 
 TEST_F(EpochChangeTest, ReadersAndCreatorsGoOnDuringRotations) {

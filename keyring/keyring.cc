@@ -114,38 +114,74 @@ class Keyring::Impl {
       if (it->second.owner != owner) return PermissionDenied("a key to be destroyed belongs to another service");
       present.push_back(id);
     }
-    if (present.empty()) {
-      CLOISTER_RETURN_IF_ERROR(DestroyDoomed(*anchor_));
-      return EpochChange{0, header_.epoch, header_.generation};
-    }
+    return Destroy(WithReplacements(present), why == storage::DestroyFor::kErasure ? header_.epoch + 1 : 0);
+  }
+
+  StatusOr<EpochChange> NoteRenewed(std::string_view owner) {
+    CLOISTER_RETURN_IF_ERROR(CheckOwnerAndKind(owner, KeyKind::kStore));
+    std::lock_guard writer(writer_);
     KeyringTable next = table_;
-    for (const KeyId& id : present) next.entries.erase(id);
-    if (why == storage::DestroyFor::kErasure) next.erasure_epoch = header_.epoch + 1;
-    CLOISTER_ASSIGN_OR_RETURN(EpochChange change, ChangeEpoch(std::move(next), nullptr));
-    change.destroyed = present.size();
-    return change;
+    next.renewed.insert_or_assign(std::string(owner), header_.epoch + 1);
+    return ChangeEpoch(std::move(next), nullptr);
+  }
+
+  StatusOr<EpochChange> DestroyFormerKeys(std::string_view owner) {
+    std::lock_guard writer(writer_);
+    std::set<KeyId> former;
+    for (const auto& [id, entry] : table_.entries) {
+      if (entry.owner == owner && !entry.successor.empty()) former.insert(id);
+    }
+    const auto renewed = table_.renewed.find(owner);
+    return Destroy(former, renewed == table_.renewed.end() ? header_.epoch + 1 : renewed->second);
+  }
+
+  StatusOr<std::vector<KeyId>> ReplaceKeys(std::string_view owner, const std::vector<KeyId>& ids) {
+    if (ids.size() > storage::kKeysPerReplacementMax) return InvalidArgument("too many keys to replace at once");
+    std::lock_guard writer(writer_);
+    std::map<KeyId, KeyringEntry> added;
+    std::map<KeyId, KeyId> successors;  // Of those that have none yet.
+    for (const KeyId& id : ids) {
+      const auto it = table_.entries.find(id);
+      if (it == table_.entries.end()) continue;
+      if (it->second.owner != owner) return PermissionDenied("a key to be replaced belongs to another service");
+      if (it->second.kind == KeyKind::kSigning) return InvalidArgument("a signing key is not replaced in this way");
+      if (it->second.successor.empty()) successors.emplace(id, crypto::RandomId<KeyId>());
+    }
+    if (table_.entries.size() + successors.size() > options_.keys_max) return Full();
+    for (const auto& [id, successor] : successors) {
+      KeyringEntry entry = table_.entries.at(id);
+      entry.created_ns = clock_.Now().time_since_epoch().count();
+      entry.wrapped_key = WrapKey(entries_key_, header_, successor, entry, crypto::RandomSecret(kKeyBytes).view());
+      added.emplace(successor, std::move(entry));
+    }
+    wrapped_ += added.size();
+    if (!added.empty()) {
+      SetSuccessors(successors, true);
+      const Status status = Commit(std::move(added), header_);
+      if (!status.ok()) SetSuccessors(successors, false);
+      CLOISTER_RETURN_IF_ERROR(status);
+    }
+    std::vector<KeyId> current;
+    for (const KeyId& id : ids) current.push_back(CurrentLocked(id));
+    return current;
+  }
+
+  StatusOr<std::vector<KeyId>> CurrentKeys(std::string_view owner, const std::vector<KeyId>& ids) const {
+    if (ids.size() > storage::kKeysPerReplacementMax) return InvalidArgument("too many keys asked for at once");
+    std::shared_lock reader(state_);
+    std::vector<KeyId> current;
+    for (const KeyId& id : ids) {
+      const auto it = table_.entries.find(id);
+      if (it != table_.entries.end() && it->second.owner != owner)
+        return PermissionDenied("the key belongs to another service");
+      current.push_back(CurrentLocked(id));
+    }
+    return current;
   }
 
   StatusOr<EpochChange> ChangeEpochTo(std::unique_ptr<EpochAnchor> anchor) {
     std::lock_guard writer(writer_);
     return ChangeEpoch(table_, std::move(anchor));
-  }
-
-  StatusOr<DataKey> RotateNamedKey(std::string_view owner, KeyKind kind, std::string_view name) {
-    CLOISTER_RETURN_IF_ERROR(CheckOwnerAndKind(owner, kind));
-    std::lock_guard writer(writer_);
-    const auto former = named_.find(std::tuple(owner, kind, name));
-    if (former == named_.end()) return NotFound("no key of this name");
-    KeyringTable next = table_;
-    KeyringEntry added = next.entries.at(former->second);
-    added.created_ns = clock_.Now().time_since_epoch().count();
-    DataKey key{crypto::RandomId<KeyId>(),
-                std::make_shared<const crypto::Secret>(crypto::RandomSecret(kKeyBytes))};
-    // Wrapped for the change of epoch to unwrap it again, like every other entry.
-    added.wrapped_key = WrapKey(entries_key_, header_, key.id, added, key.key->view());
-    next.entries.emplace(key.id, std::move(added));
-    CLOISTER_RETURN_IF_ERROR(ChangeEpoch(std::move(next), nullptr, former->second).status());
-    return key;
   }
 
   Status SetRecovery(const RecoveryKey& recovery) {
@@ -220,7 +256,14 @@ class Keyring::Impl {
     status.generation = header_.generation;
     status.epoch = header_.epoch;
     status.doomed = header_.doomed.size();
-    for (const auto& [id, entry] : table_.entries) ++status.keys[entry.kind];
+    for (const auto& [id, entry] : table_.entries) {
+      ++status.keys[entry.kind];
+      if (entry.successor.empty()) continue;
+      ++status.former;
+      const auto successor = table_.entries.find(entry.successor);
+      if (successor != table_.entries.end())
+        status.former_since_ns = std::max(status.former_since_ns, successor->second.created_ns);
+    }
     status.recovery = table_.recovery;
     status.erasure_epoch = table_.erasure_epoch;
     return status;
@@ -243,8 +286,47 @@ class Keyring::Impl {
     for (const auto& [id, entry] : table_.entries) Index(id, entry);
   }
   void Index(const KeyId& id, const KeyringEntry& entry) {
-    if (!entry.name.empty()) named_.emplace(std::tuple(entry.owner, entry.kind, entry.name), id);
+    // A former key keeps the name it is wrapped with, and nobody finds it by that.
+    if (entry.name.empty() || !entry.successor.empty()) return;
+    named_.insert_or_assign(std::tuple(entry.owner, entry.kind, entry.name), id);
   }
+  void SetSuccessors(const std::map<KeyId, KeyId>& successors, bool set) {
+    std::unique_lock state(state_);
+    for (const auto& [id, successor] : successors) table_.entries.at(id).successor = set ? successor : KeyId();
+  }
+  // state_ or writer_ is held.
+  KeyId CurrentLocked(KeyId id) const {
+    for (auto it = table_.entries.find(id); it != table_.entries.end() && !it->second.successor.empty();
+         it = table_.entries.find(id)) {
+      id = it->second.successor;
+    }
+    return id;
+  }
+  // With all that they replaced and that replaced them. What replaced a key is there as long as that is.
+  std::set<KeyId> WithReplacements(const std::vector<KeyId>& ids) const {
+    std::set<KeyId> current;
+    for (const KeyId& id : ids) current.insert(CurrentLocked(id));
+    std::set<KeyId> all = current;
+    if (current.empty()) return all;
+    for (const auto& [id, entry] : table_.entries) {
+      if (!entry.successor.empty() && current.contains(CurrentLocked(id))) all.insert(id);
+    }
+    return all;
+  }
+  // Backups of before `too_old` do not open afterwards, as far as that is known.
+  StatusOr<EpochChange> Destroy(const std::set<KeyId>& ids, uint32_t too_old) {
+    if (ids.empty()) {
+      CLOISTER_RETURN_IF_ERROR(DestroyDoomed(*anchor_));
+      return EpochChange{{}, header_.epoch, header_.generation};
+    }
+    KeyringTable next = table_;
+    for (const KeyId& id : ids) next.entries.erase(id);
+    next.erasure_epoch = std::max(next.erasure_epoch, too_old);
+    CLOISTER_ASSIGN_OR_RETURN(EpochChange change, ChangeEpoch(std::move(next), nullptr));
+    change.destroyed.assign(ids.begin(), ids.end());
+    return change;
+  }
+  static Status Full() { return ResourceExhausted("the keyring is full; erase documents or start another appliance"); }
   void SwapMarks(std::set<std::string>& marks) {
     std::unique_lock state(state_);
     table_.marks.swap(marks);
@@ -263,9 +345,7 @@ class Keyring::Impl {
   // Needs writer_, as do all that follow, so nobody else changes header_ or table_.
   StatusOr<std::vector<DataKey>> Add(std::string_view owner, KeyKind kind, std::string_view name,
                                      uint32_t count) {
-    if (table_.entries.size() + count > options_.keys_max) {
-      return ResourceExhausted("the keyring is full; erase documents or start another appliance");
-    }
+    if (table_.entries.size() + count > options_.keys_max) return Full();
     KeyringEntry entry;
     entry.kind = kind;
     entry.created_ns = clock_.Now().time_since_epoch().count();
@@ -335,12 +415,10 @@ class Keyring::Impl {
     return target.Create(name, EpochContext(header_.appliance, header_.epoch + 1));
   }
 
-  // Every entry of `table`, wrapped under the next epoch. `unnamed` loses its name on the way.
-  Status Rewrap(KeyringTable& table, const KeyringHeader& next, const crypto::Secret& next_entries_key,
-                const KeyId* unnamed) {
+  // Every entry of `table`, wrapped under the next epoch.
+  Status Rewrap(KeyringTable& table, const KeyringHeader& next, const crypto::Secret& next_entries_key) {
     for (auto& [id, entry] : table.entries) {
       CLOISTER_ASSIGN_OR_RETURN(const crypto::Secret key, UnwrapKey(entries_key_, header_, id, entry));
-      if (unnamed != nullptr && id == *unnamed) entry.name.clear();
       entry.wrapped_key = WrapKey(next_entries_key, next, id, entry, key.view());
     }
     unwrapped_ += table.entries.size();
@@ -349,8 +427,7 @@ class Keyring::Impl {
   }
 
   // Makes `table`, wrapped under this epoch, the one of the next epoch; in `moved_to` when that is given.
-  StatusOr<EpochChange> ChangeEpoch(KeyringTable table, std::unique_ptr<EpochAnchor> moved_to,
-                                    std::optional<KeyId> unnamed = std::nullopt) {
+  StatusOr<EpochChange> ChangeEpoch(KeyringTable table, std::unique_ptr<EpochAnchor> moved_to) {
     CLOISTER_RETURN_IF_ERROR(DestroyDoomed(*anchor_));
     EpochAnchor& target = moved_to ? *moved_to : *anchor_;
     CLOISTER_ASSIGN_OR_RETURN(NewEpoch epoch, MakeEpoch(target, moved_to != nullptr));
@@ -365,7 +442,7 @@ class Keyring::Impl {
     next.table_salt = crypto::RandomBytes(kKeyringSaltBytes);
     crypto::Secret entries_key = EntriesKey(epoch.key);
     const std::string description = target.Describe();
-    CLOISTER_RETURN_IF_ERROR(Rewrap(table, next, entries_key, unnamed ? &*unnamed : nullptr));
+    CLOISTER_RETURN_IF_ERROR(Rewrap(table, next, entries_key));
     CLOISTER_RETURN_IF_ERROR(Replace(SealKeyring(epoch.key, next, table, {})));
     ++sealed_;
     {
@@ -380,7 +457,7 @@ class Keyring::Impl {
     }
     Reached(EpochStep::kWritten);
     CLOISTER_RETURN_IF_ERROR(DestroyDoomed(moved_to ? *moved_to : *anchor_));
-    return EpochChange{0, header_.epoch, header_.generation};
+    return EpochChange{{}, header_.epoch, header_.generation};
   }
 
   // A failure after the rename leaves two files possible after a crash. Whichever it is names the other epoch as
@@ -519,8 +596,15 @@ StatusOr<EpochChange> Keyring::ChangeAnchor(std::unique_ptr<EpochAnchor> anchor)
   CLOISTER_CHECK(anchor != nullptr);
   return impl_->ChangeEpochTo(std::move(anchor));
 }
-StatusOr<DataKey> Keyring::RotateNamedKey(std::string_view owner, KeyKind kind, std::string_view name) {
-  return impl_->RotateNamedKey(owner, kind, name);
+StatusOr<std::vector<KeyId>> Keyring::ReplaceKeys(std::string_view owner, const std::vector<KeyId>& ids) {
+  return impl_->ReplaceKeys(owner, ids);
+}
+StatusOr<std::vector<KeyId>> Keyring::CurrentKeys(std::string_view owner, const std::vector<KeyId>& ids) const {
+  return impl_->CurrentKeys(owner, ids);
+}
+StatusOr<EpochChange> Keyring::NoteRenewed(std::string_view owner) { return impl_->NoteRenewed(owner); }
+StatusOr<EpochChange> Keyring::DestroyFormerKeys(std::string_view owner) {
+  return impl_->DestroyFormerKeys(owner);
 }
 Status Keyring::SetRecovery(const RecoveryKey& recovery) { return impl_->SetRecovery(recovery); }
 Status Keyring::CheckOpens(EpochAnchor& anchor) const { return impl_->CheckOpens(anchor); }
@@ -535,10 +619,23 @@ StatusOr<storage::Destruction> KeyringKeySource::DestroyKeys(const std::vector<K
                                                                     storage::DestroyFor why) {
   if (ids.size() > storage::kKeysPerDestructionMax) return InvalidArgument("too many keys to destroy at once");
   CLOISTER_ASSIGN_OR_RETURN(const EpochChange change, keyring_.DestroyKeys(owner_, ids, why));
+  return Told(change, {ids.begin(), ids.end()});
+}
+
+StatusOr<storage::Destruction> KeyringKeySource::DestroyFormerKeys() {
+  CLOISTER_ASSIGN_OR_RETURN(const EpochChange change, keyring_.DestroyFormerKeys(owner_));
+  return Told(change, {});
+}
+
+storage::Destruction KeyringKeySource::Told(const EpochChange& change, const std::set<KeyId>& asked) const {
   const KeyringStatus status = keyring_.GetStatus();
-  return storage::Destruction{change.destroyed,           change.epoch,
-                              change.generation,          status.anchor_description,
-                              status.destroys_for_good, "none is configured"};
+  storage::Destruction out{change.destroyed.size(),          change.epoch,
+                           change.generation,                status.anchor_description,
+                           status.destroys_for_good, "none is configured"};
+  for (const KeyId& id : change.destroyed) {
+    if (!asked.contains(id)) out.along.push_back(id);
+  }
+  return out;
 }
 
 }  // namespace cloister::keyring

@@ -32,7 +32,7 @@ constexpr size_t kKeyNameBytesMax = 64;
 
 // What a change of epoch left behind.
 struct EpochChange {
-  uint64_t destroyed = 0;  // Keys that were there and are gone.
+  std::vector<KeyId> destroyed;  // Keys that were there and are gone.
   uint32_t epoch = 0;      // The one that holds now.
   uint64_t generation = 0;
 };
@@ -50,6 +50,8 @@ struct KeyringStatus {
   uint32_t epoch = 0;
   size_t doomed = 0;  // Former epoch keys that the device has yet to destroy.
   std::map<storage::KeyKind, uint64_t> keys;
+  uint64_t former = 0;           // Of these, replaced by another.
+  int64_t former_since_ns = 0;   // When the last of them was replaced, Unix time; 0: none.
   std::optional<RecoveryKey> recovery;
   uint32_t erasure_epoch = 0;  // The epoch that the last erasure began; 0: none yet.
 };
@@ -109,17 +111,21 @@ class Keyring {
   Status ChangeMarks(const std::vector<std::string>& add, const std::vector<std::string>& remove);
   std::set<std::string> Marks() const;
 
-  // Destroys these keys of `owner`. Ids that are not there are passed over, so that a repeated call finishes an
-  // interrupted one; when none is there and nothing is doomed, the epoch stays. Errors: kPermissionDenied (one belongs
-  // to another owner; nothing has changed).
+  // Destroys these keys of `owner`, what they replaced and what replaced them. Ids that are not there are passed over, so
+  // that a repeated call finishes an interrupted one; when none is there and nothing is doomed, the epoch stays. Errors:
+  // kPermissionDenied (one belongs to another owner; nothing has changed).
   StatusOr<EpochChange> DestroyKeys(std::string_view owner, const std::vector<KeyId>& ids,
                                       storage::DestroyFor why);
   StatusOr<EpochChange> RotateEpoch();
   // Moves the epoch key to `anchor`: another passphrase, or another kind of place. The former anchor's is destroyed.
   StatusOr<EpochChange> ChangeAnchor(std::unique_ptr<EpochAnchor> anchor);
-  // A new key under this name; the former one is known by its id alone until it is destroyed. A change of epoch.
-  // Errors: kNotFound (no key of this name).
-  StatusOr<storage::DataKey> RotateNamedKey(std::string_view owner, storage::KeyKind kind, std::string_view name);
+
+  // Replacing keys; as in storage/key_source.h. The first is no change of epoch: the former keys stay. Errors: those told
+  // there.
+  StatusOr<std::vector<KeyId>> ReplaceKeys(std::string_view owner, const std::vector<KeyId>& ids);
+  StatusOr<std::vector<KeyId>> CurrentKeys(std::string_view owner, const std::vector<KeyId>& ids) const;
+  StatusOr<EpochChange> NoteRenewed(std::string_view owner);
+  StatusOr<EpochChange> DestroyFormerKeys(std::string_view owner);
 
   // Whether `anchor` comes to the epoch key that holds now. Errors: those of EpochAnchor::Open; kFailedPrecondition
   // (another kind of anchor).
@@ -171,10 +177,15 @@ class KeyringKeySource final : public storage::KeySource {
   StatusOr<storage::DataKey> GetNamedKey(storage::KeyKind kind, std::string_view name) override {
     return keyring_.GetNamedKey(owner_, kind, name);
   }
-  StatusOr<storage::DataKey> RotateNamedKey(storage::KeyKind kind, std::string_view name) override {
-    return keyring_.RotateNamedKey(owner_, kind, name);
+  StatusOr<std::vector<KeyId>> ReplaceKeys(const std::vector<KeyId>& ids) override {
+    return keyring_.ReplaceKeys(owner_, ids);
+  }
+  StatusOr<std::vector<KeyId>> CurrentKeys(const std::vector<KeyId>& ids) override {
+    return keyring_.CurrentKeys(owner_, ids);
   }
   StatusOr<storage::Destruction> DestroyKeys(const std::vector<KeyId>& ids, storage::DestroyFor why) override;
+  Status NoteRenewed() override { return keyring_.NoteRenewed(owner_).status(); }
+  StatusOr<storage::Destruction> DestroyFormerKeys() override;
   Status ChangeMarks(const std::vector<std::string>& add, const std::vector<std::string>& remove) override {
     return keyring_.ChangeMarks(add, remove);
   }
@@ -184,6 +195,7 @@ class KeyringKeySource final : public storage::KeySource {
   }
 
  private:
+  storage::Destruction Told(const EpochChange& change, const std::set<KeyId>& asked) const;
   Keyring& keyring_;
   const std::string owner_;
 };

@@ -11,12 +11,12 @@ namespace {
 using storage::KeyKind;
 
 constexpr std::string_view kMagic = "CLKR";
-constexpr uint8_t kFormat = 3;
+constexpr uint8_t kFormat = 4;
 constexpr size_t kFixedHeaderBytes = 4 + 1 + 1 + 2 + kIdBytes + 8 + 4;
 constexpr size_t kKeyBytes = 32;
 constexpr size_t kWrappedKeyBytes = kKeyBytes + crypto::kAeadTagBytes;
-// key_id, kind, created, two empty strings, wrapped key.
-constexpr size_t kEntryBytesMin = kIdBytes + 1 + 8 + 4 + 4 + kWrappedKeyBytes;
+// key_id, kind, created, two empty strings, successor, wrapped key.
+constexpr size_t kEntryBytesMin = kIdBytes + 1 + 8 + 4 + 4 + kIdBytes + kWrappedKeyBytes;
 
 crypto::Secret Derive(const crypto::Secret& key, std::string_view salt, std::string_view purpose) {
   return crypto::HkdfSha512(key.view(), salt, "cloister/v1/keyring/" + std::string(purpose), kKeyBytes);
@@ -45,6 +45,7 @@ void WriteEntry(const KeyId& id, const KeyringEntry& entry, ByteWriter& out) {
   out.U64(static_cast<uint64_t>(entry.created_ns));
   out.String(entry.owner);
   out.String(entry.name);
+  out.Raw(entry.successor.bytes());
   out.Raw(entry.wrapped_key);
 }
 
@@ -76,6 +77,11 @@ std::string TablePlaintext(const KeyringTable& table, const std::map<KeyId, Keyr
   out.U32(table.erasure_epoch);
   out.U32(static_cast<uint32_t>(table.marks.size()));
   for (const std::string& mark : table.marks) out.Raw(mark);
+  out.U32(static_cast<uint32_t>(table.renewed.size()));
+  for (const auto& [owner, epoch] : table.renewed) {
+    out.String(owner);
+    out.U32(epoch);
+  }
   out.U32(static_cast<uint32_t>(table.entries.size() + added.size()));
   auto next = added.begin();
   for (const auto& [id, entry] : table.entries) {
@@ -222,6 +228,13 @@ StatusOr<KeyringTable> OpenKeyringTable(const crypto::Secret& epoch_key, std::st
     if (!table.marks.empty() && mark <= *table.marks.rbegin()) return DataLoss("the keyring's table is out of order");
     table.marks.insert(table.marks.end(), std::move(mark));
   }
+  const uint32_t owners = in.Count(4 + 4);
+  for (uint32_t i = 0; i < owners && !in.failed(); ++i) {
+    const std::string owner(in.String());
+    if (!table.renewed.empty() && owner <= table.renewed.rbegin()->first)
+      return DataLoss("the keyring's table is out of order");
+    table.renewed.emplace(owner, in.U32());
+  }
   const uint32_t count = in.Count(kEntryBytesMin);
   for (uint32_t i = 0; i < count && !in.failed(); ++i) {
     const auto id = KeyId::FromBytes(in.Raw(kIdBytes));
@@ -230,6 +243,8 @@ StatusOr<KeyringTable> OpenKeyringTable(const crypto::Secret& epoch_key, std::st
     entry.created_ns = static_cast<int64_t>(in.U64());
     entry.owner = in.String();
     entry.name = in.String();
+    const auto successor = KeyId::FromBytes(in.Raw(kIdBytes));
+    if (successor.ok()) entry.successor = *successor;
     entry.wrapped_key = in.Raw(kWrappedKeyBytes);
     // Ascending ids: one table has one spelling, and no id twice.
     if (!id.ok() || (!table.entries.empty() && *id <= table.entries.rbegin()->first)) {

@@ -40,6 +40,7 @@ struct KeyringEntry {
   std::string owner;
   std::string name;  // Empty for keys known by id alone.
   std::string wrapped_key;
+  KeyId successor;  // What replaced it; empty: nothing did. Not bound to the wrapped key, so it may change in an epoch.
 };
 
 // Who can bring the keyring back without its anchor: the holders of a split key.
@@ -57,6 +58,7 @@ struct KeyringTable {
   std::optional<RecoveryKey> recovery;
   uint32_t erasure_epoch = 0;   // The epoch that the last erasure on request began; 0: none yet.
   std::set<std::string> marks;  // storage::kMarkBytes each, at most storage::kMarksMax.
+  std::map<std::string, uint32_t, std::less<>> renewed;  // By owner: since which epoch nothing is under its former keys.
 };
 
 // What an epoch key is bound to where it lives: the appliance and the epoch's number.
@@ -64,7 +66,7 @@ std::string EpochContext(const DatabaseId& appliance, uint32_t epoch);
 
 // The key that wraps the entries of one epoch.
 crypto::Secret EntriesKey(const crypto::Secret& epoch_key);
-// Binds the key to `id`, to every other field of `entry`, and to appliance and epoch. The nonce is taken from the
+// Binds the key to `id`, to every other field of `entry` save its successor, and to appliance and epoch. The nonce is taken from the
 // random id: within an epoch an id is wrapped once, and what changes about it waits for the next epoch.
 std::string WrapKey(const crypto::Secret& entries_key, const KeyringHeader& header, const KeyId& id,
                     const KeyringEntry& entry, std::string_view key);

@@ -350,7 +350,7 @@ TEST(KeyringFormatTest, EntriesAreBoundToEveryField) {
   KeyringHeader header;
   header.epoch = 1;
   const KeyId id = *KeyId::FromBytes(std::string(16, 'i'));
-  KeyringEntry entry{KeyKind::kDocument, 5, "retrieval", "name", ""};
+  KeyringEntry entry{KeyKind::kDocument, 5, "retrieval", "name", "", {}};
   entry.wrapped_key = WrapKey(entries_key, header, id, entry, std::string(32, 'k'));
   EXPECT_EQ(UnwrapKey(entries_key, header, id, entry)->view(), std::string(32, 'k'));
   const auto refused = [&](const KeyringHeader& h, const KeyId& i, const KeyringEntry& e) {
@@ -392,13 +392,17 @@ TEST(KeyringFormatTest, TheDocumentsExampleOpensWithItsPassphrase) {
   const SystemClock clock;
   auto keyring = Keyring::Open({.path = path}, NewPassphraseAnchor(example.values.at("passphrase")), clock);
   ASSERT_TRUE(keyring.ok()) << keyring.status();
-  EXPECT_EQ((*keyring)->size(), 2u);
+  EXPECT_EQ((*keyring)->size(), 3u);
   EXPECT_EQ(std::to_string((*keyring)->generation()), example.values.at("generation"));
   EXPECT_EQ((*keyring)->Marks(), (std::set<std::string>{example.Hex("mark_1"), example.Hex("mark_2")}));
   EXPECT_EQ(std::to_string((*keyring)->GetStatus().erasure_epoch), example.values.at("erasure_epoch"));
   const auto first = (*keyring)->GetKey(example.values.at("owner_1"), *KeyId::FromBytes(example.Hex("id_1")));
   ASSERT_TRUE(first.ok());
   EXPECT_EQ(first->key->view(), example.Hex("key_1"));
+  const auto successor = (*keyring)->CurrentKeys(example.values.at("owner_1"), {first->id});
+  ASSERT_TRUE(successor.ok());
+  EXPECT_EQ(successor->front().bytes(), example.Hex("successor_1"));
+  EXPECT_EQ((*keyring)->GetKey(example.values.at("owner_3"), successor->front())->key->view(), example.Hex("key_3"));
   const auto second =
       (*keyring)->GetNamedKey(example.values.at("owner_2"), KeyKind::kSigning, example.values.at("name_2"));
   ASSERT_TRUE(second.ok());
@@ -422,7 +426,7 @@ TEST(KeyringFormatTest, TheDocumentsExampleIsReproduced) {
   const crypto::Secret entries_key = EntriesKey(epoch_key);
   EXPECT_EQ(entries_key.view(), example.Hex("entries_key"));
   KeyringTable table;
-  for (const std::string n : {"1", "2"}) {
+  for (const std::string n : {"1", "2", "3"}) {
     const KeyId id = *KeyId::FromBytes(example.Hex("id_" + n));
     KeyringEntry entry;
     entry.kind = static_cast<KeyKind>(std::stoi(example.values.at("kind_" + n)));
@@ -430,12 +434,14 @@ TEST(KeyringFormatTest, TheDocumentsExampleIsReproduced) {
     entry.owner = example.values.at("owner_" + n);
     entry.name = example.values.at("name_" + n) == "(none)" ? "" : example.values.at("name_" + n);
     entry.wrapped_key = WrapKey(entries_key, header, id, entry, example.Hex("key_" + n));
+    if (n == "1") entry.successor = *KeyId::FromBytes(example.Hex("successor_1"));
     table.entries.emplace(id, entry);
   }
   table.recovery = RecoveryKey{example.Hex("recovery_set"), example.Hex("recovery_public_key"), 3, 5,
                                std::stoll(example.values.at("recovery_created_ns"))};
   table.erasure_epoch = static_cast<uint32_t>(std::stoul(example.values.at("erasure_epoch")));
   table.marks = {example.Hex("mark_1"), example.Hex("mark_2")};
+  table.renewed = {{example.values.at("renewed_owner"), std::stoul(example.values.at("renewed_epoch"))}};
   EXPECT_EQ(HexEncode(SealKeyring(epoch_key, header, table, {})), HexEncode(file));
   // Order in the file does not depend on which were there before.
   std::map<KeyId, KeyringEntry> added;

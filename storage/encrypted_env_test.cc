@@ -99,9 +99,10 @@ class LyingKeySource final : public KeySource {
   StatusOr<Destruction> DestroyKeys(const std::vector<KeyId>& ids, DestroyFor why) override {
     return keys_.DestroyKeys(ids, why);
   }
-  StatusOr<DataKey> RotateNamedKey(KeyKind kind, std::string_view name) override {
-    return keys_.RotateNamedKey(kind, name);
-  }
+  Status NoteRenewed() override { return keys_.NoteRenewed(); }
+  StatusOr<Destruction> DestroyFormerKeys() override { return keys_.DestroyFormerKeys(); }
+  StatusOr<std::vector<KeyId>> ReplaceKeys(const std::vector<KeyId>& ids) override { return keys_.ReplaceKeys(ids); }
+  StatusOr<std::vector<KeyId>> CurrentKeys(const std::vector<KeyId>& ids) override { return keys_.CurrentKeys(ids); }
   Status ChangeMarks(const std::vector<std::string>& add, const std::vector<std::string>& remove) override {
     return keys_.ChangeMarks(add, remove);
   }

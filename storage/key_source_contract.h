@@ -165,19 +165,91 @@ TEST_P(KeySourceContract, KeysOfAnotherOwnerAreNotDestroyed) {
   EXPECT_TRUE(other().GetKey(theirs->front().id).ok());
 }
 
-TEST_P(KeySourceContract, ANamedKeyIsRotatedAndTheFormerOneIsKnownByItsId) {
-  EXPECT_EQ(own().RotateNamedKey(KeyKind::kStore, "never-made").status().code(), StatusCode::kNotFound);
+TEST_P(KeySourceContract, AReplacedKeyIsKnownByItsIdAndItsNameGivesTheNewOne) {
   const auto former = own().GetNamedKey(KeyKind::kStore, "rows");
-  ASSERT_TRUE(former.ok()) << former.status();
-  const auto next = own().RotateNamedKey(KeyKind::kStore, "rows");
+  const auto document = own().CreateKeys(KeyKind::kDocument, 2);
+  ASSERT_TRUE(former.ok() && document.ok()) << former.status();
+  const auto next = own().ReplaceKeys({former->id, (*document)[0].id});
   ASSERT_TRUE(next.ok()) << next.status();
-  EXPECT_NE(next->id, former->id);
-  EXPECT_NE(next->key->view(), former->key->view());
-  EXPECT_EQ(own().GetNamedKey(KeyKind::kStore, "rows")->id, next->id);
+  ASSERT_EQ(next->size(), 2u);
+  const auto named = own().GetNamedKey(KeyKind::kStore, "rows");
+  EXPECT_EQ(named->id, (*next)[0]);
+  EXPECT_NE(named->key->view(), former->key->view());
   EXPECT_EQ(own().GetKey(former->id)->key->view(), former->key->view());
-  ASSERT_TRUE(own().DestroyKeys({former->id}, DestroyFor::kUpkeep).ok());
-  EXPECT_EQ(own().GetKey(former->id).status().code(), StatusCode::kNotFound);
-  EXPECT_EQ(own().GetNamedKey(KeyKind::kStore, "rows")->key->view(), next->key->view());
+  EXPECT_NE(own().GetKey((*next)[1])->key->view(), (*document)[0].key->view());
+  EXPECT_EQ(*own().CurrentKeys({former->id, (*next)[0], (*document)[0].id, (*document)[1].id, KeyId()}),
+            (std::vector<KeyId>{(*next)[0], (*next)[0], (*next)[1], (*document)[1].id, KeyId()}));
+}
+
+TEST_P(KeySourceContract, AKeyIsReplacedOnceHoweverOftenThatIsAsked) {
+  const auto keys = own().CreateKeys(KeyKind::kDocument, 2);
+  ASSERT_TRUE(keys.ok()) << keys.status();
+  const auto first = own().ReplaceKeys({(*keys)[0].id});
+  const auto again = own().ReplaceKeys({(*keys)[0].id, (*keys)[1].id, (*keys)[0].id});
+  ASSERT_TRUE(first.ok() && again.ok()) << again.status();
+  EXPECT_EQ((*again)[0], first->front());
+  EXPECT_EQ((*again)[2], first->front());
+  EXPECT_NE((*again)[1], first->front());
+  // What replaced it is replaced in turn.
+  const auto third = own().ReplaceKeys({first->front()});
+  ASSERT_TRUE(third.ok()) << third.status();
+  EXPECT_EQ(*own().CurrentKeys({(*keys)[0].id}), *third);
+}
+
+TEST_P(KeySourceContract, OnlyKeysThatAreThereAndAreTheCallersAndSealAreReplaced) {
+  const auto mine = own().CreateKeys(KeyKind::kDocument, 1);
+  const auto theirs = other().CreateKeys(KeyKind::kDocument, 1);
+  const auto signing = own().GetNamedKey(KeyKind::kSigning, "log");
+  ASSERT_TRUE(mine.ok() && theirs.ok() && signing.ok());
+  const KeyId id = mine->front().id;
+  EXPECT_EQ(own().ReplaceKeys({id, theirs->front().id}).status().code(), StatusCode::kPermissionDenied);
+  EXPECT_EQ(own().ReplaceKeys({id, signing->id}).status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(own().ReplaceKeys(std::vector<KeyId>(kKeysPerReplacementMax + 1, id)).status().code(),
+            StatusCode::kInvalidArgument);
+  EXPECT_EQ(own().CurrentKeys({theirs->front().id}).status().code(), StatusCode::kPermissionDenied);
+  EXPECT_EQ(*own().CurrentKeys({id}), std::vector<KeyId>{id});
+  // One that is not there, perhaps because it was destroyed meanwhile, does not keep the others.
+  const auto next = own().ReplaceKeys({KeyId(), id});
+  ASSERT_TRUE(next.ok()) << next.status();
+  EXPECT_EQ(next->front(), KeyId());
+  EXPECT_NE(next->back(), id);
+}
+
+TEST_P(KeySourceContract, DestroyingAKeyTakesAlongWhatItReplacedAndWhatReplacedIt) {
+  const auto keys = own().CreateKeys(KeyKind::kDocument, 3);
+  ASSERT_TRUE(keys.ok()) << keys.status();
+  const auto second = own().ReplaceKeys({(*keys)[0].id, (*keys)[1].id});
+  const auto third = own().ReplaceKeys({second->front()});
+  ASSERT_TRUE(third.ok()) << third.status();
+  // By the one in the middle.
+  const auto gone = own().DestroyKeys({second->front()}, DestroyFor::kErasure);
+  ASSERT_TRUE(gone.ok()) << gone.status();
+  EXPECT_EQ(gone->destroyed, 3u);
+  EXPECT_EQ(std::set<KeyId>(gone->along.begin(), gone->along.end()),
+            (std::set<KeyId>{(*keys)[0].id, third->front()}));
+  for (const KeyId& id : {(*keys)[0].id, second->front(), third->front()}) {
+    EXPECT_EQ(own().GetKey(id).status().code(), StatusCode::kNotFound);
+  }
+  for (const KeyId& id : {(*keys)[1].id, second->back(), (*keys)[2].id}) EXPECT_TRUE(own().GetKey(id).ok());
+}
+
+TEST_P(KeySourceContract, FormerKeysAreDestroyedTogetherAndTheOthersStay) {
+  const auto keys = own().CreateKeys(KeyKind::kDocument, 2);
+  const auto theirs = other().CreateKeys(KeyKind::kDocument, 1);
+  const auto rows = own().GetNamedKey(KeyKind::kStore, "rows");
+  ASSERT_TRUE(keys.ok() && theirs.ok() && rows.ok());
+  const auto next = own().ReplaceKeys({(*keys)[0].id, rows->id});
+  const auto their_next = other().ReplaceKeys({theirs->front().id});
+  ASSERT_TRUE(next.ok() && their_next.ok());
+  const auto gone = own().DestroyFormerKeys();
+  ASSERT_TRUE(gone.ok()) << gone.status();
+  EXPECT_EQ(gone->destroyed, 2u);
+  EXPECT_EQ(own().GetKey((*keys)[0].id).status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(own().GetKey(rows->id).status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(own().GetNamedKey(KeyKind::kStore, "rows")->id, next->back());
+  for (const KeyId& id : {next->front(), next->back(), (*keys)[1].id}) EXPECT_TRUE(own().GetKey(id).ok());
+  EXPECT_TRUE(other().GetKey(theirs->front().id).ok());
+  EXPECT_EQ(own().DestroyFormerKeys()->destroyed, 0u);
 }
 
 TEST_P(KeySourceContract, MarksAreKeptInOrderAndRemoved) {

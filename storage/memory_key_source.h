@@ -4,6 +4,7 @@
 // knows the seed knows every key. For tests and benchmarks only.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -58,29 +59,72 @@ class MemoryKeySource final : public KeySource {
     }
     return key;
   }
-  StatusOr<Destruction> DestroyKeys(const std::vector<KeyId>& ids, DestroyFor) override {
+  StatusOr<std::vector<KeyId>> ReplaceKeys(const std::vector<KeyId>& ids) override {
     if (!failure.ok()) return failure;
+    if (ids.size() > kKeysPerReplacementMax) return InvalidArgument("too many keys to replace at once");
     std::lock_guard lock(keys_->mutex);
     for (const KeyId& id : ids) {
       const auto found = keys_->by_id.find(id);
-      if (found != keys_->by_id.end() && found->second.owner != owner_) {
-        return PermissionDenied("a key to be destroyed belongs to another service");
+      if (found == keys_->by_id.end()) continue;
+      if (found->second.owner != owner_) return PermissionDenied("a key to be replaced belongs to another service");
+    }
+    for (const auto& [place, key] : keys_->named) {
+      const bool asked = std::find(ids.begin(), ids.end(), key.id) != ids.end();
+      if (asked && std::get<KeyKind>(place) == KeyKind::kSigning)
+        return InvalidArgument("a signing key is not replaced in this way");
+    }
+    std::vector<KeyId> current;
+    for (const KeyId& id : ids) {
+      const auto found = keys_->by_id.find(id);
+      if (found == keys_->by_id.end() || !found->second.successor.empty()) continue;
+      const DataKey made = Make("instead of " + id.hex());
+      keys_->by_id.at(id).successor = made.id;
+      for (auto& [place, key] : keys_->named) {
+        if (key.id == id) key = made;
       }
     }
-    Destruction out{0, keys_->epoch, keys_->epoch, "memory", true, "none is configured"};
-    for (const KeyId& id : ids) out.destroyed += keys_->by_id.erase(id);
-    if (out.destroyed > 0) out.epoch = ++keys_->epoch;
-    return out;
+    for (const KeyId& id : ids) current.push_back(CurrentLocked(id));
+    return current;
   }
-
-  StatusOr<DataKey> RotateNamedKey(KeyKind kind, std::string_view name) override {
+  StatusOr<std::vector<KeyId>> CurrentKeys(const std::vector<KeyId>& ids) override {
+    if (!failure.ok()) return failure;
+    if (ids.size() > kKeysPerReplacementMax) return InvalidArgument("too many keys asked for at once");
+    std::lock_guard lock(keys_->mutex);
+    std::vector<KeyId> current;
+    for (const KeyId& id : ids) {
+      const auto found = keys_->by_id.find(id);
+      if (found != keys_->by_id.end() && found->second.owner != owner_)
+        return PermissionDenied("the key belongs to another service");
+      current.push_back(CurrentLocked(id));
+    }
+    return current;
+  }
+  StatusOr<Destruction> DestroyKeys(const std::vector<KeyId>& ids, DestroyFor) override {
     if (!failure.ok()) return failure;
     std::lock_guard lock(keys_->mutex);
-    const auto found = keys_->named.find(std::tuple(owner_, kind, std::string(name)));
-    if (found == keys_->named.end()) return NotFound("no key of this name");
-    ++keys_->rotations;
-    found->second = Make(std::to_string(static_cast<int>(kind)) + std::string(name) + std::to_string(keys_->rotations));
-    return found->second;
+    std::set<KeyId> chains;  // By their last.
+    for (const KeyId& id : ids) {
+      const auto found = keys_->by_id.find(id);
+      if (found == keys_->by_id.end()) continue;
+      if (found->second.owner != owner_) return PermissionDenied("a key to be destroyed belongs to another service");
+      chains.insert(CurrentLocked(id));
+    }
+    Destruction out =
+        DestroyLocked([&](const KeyId& id, const Owned&) { return chains.contains(CurrentLocked(id)); });
+    std::erase_if(out.along, [&](const KeyId& id) { return std::find(ids.begin(), ids.end(), id) != ids.end(); });
+    return out;
+  }
+  Status NoteRenewed() override {
+    if (!failure.ok()) return failure;
+    std::lock_guard lock(keys_->mutex);
+    ++keys_->epoch;
+    return absl::OkStatus();
+  }
+  StatusOr<Destruction> DestroyFormerKeys() override {
+    if (!failure.ok()) return failure;
+    std::lock_guard lock(keys_->mutex);
+    return DestroyLocked(
+        [&](const KeyId&, const Owned& key) { return key.owner == owner_ && !key.successor.empty(); });
   }
   Status ChangeMarks(const std::vector<std::string>& add, const std::vector<std::string>& remove) override {
     if (!failure.ok()) return failure;
@@ -130,6 +174,7 @@ class MemoryKeySource final : public KeySource {
   struct Owned {
     std::string owner;
     DataKey key;
+    KeyId successor = {};
   };
   struct Keys {
     mutable std::mutex mutex;
@@ -141,6 +186,24 @@ class MemoryKeySource final : public KeySource {
     uint32_t epoch = 1;
     std::string seed;
   };
+  // keys_->mutex is held, in the next two as well.
+  KeyId CurrentLocked(KeyId id) const {
+    for (auto it = keys_->by_id.find(id); it != keys_->by_id.end() && !it->second.successor.empty();
+         it = keys_->by_id.find(id)) {
+      id = it->second.successor;
+    }
+    return id;
+  }
+  template <class Wanted>
+  Destruction DestroyLocked(const Wanted& wanted) {
+    std::vector<KeyId> gone;
+    for (const auto& [id, key] : keys_->by_id) {
+      if (wanted(id, key)) gone.push_back(id);
+    }
+    for (const KeyId& id : gone) keys_->by_id.erase(id);
+    if (!gone.empty()) ++keys_->epoch;
+    return {gone.size(), keys_->epoch, keys_->epoch, "memory", true, "none is configured", gone};
+  }
   // `what` tells apart what follows from one seed.
   DataKey Make(const std::string& what) {
     const crypto::Secret bytes = keys_->seed.empty()
@@ -154,5 +217,13 @@ class MemoryKeySource final : public KeySource {
   std::shared_ptr<Keys> keys_ = std::make_shared<Keys>();
   std::string owner_ = "owner";
 };
+
+// Replaces the key of database files so many times: what follows from one seed is then known to every process that did.
+inline void ReplaceVolumeKeys(MemoryKeySource& keys, uint64_t times) {
+  for (uint64_t i = 0; i < times; ++i) {
+    const auto key = keys.GetNamedKey(KeyKind::kStore, "files");
+    if (key.ok()) keys.ReplaceKeys({key->id}).IgnoreError();
+  }
+}
 
 }  // namespace cloister::storage

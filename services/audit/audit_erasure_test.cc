@@ -47,9 +47,10 @@ class FailingKeys final : public storage::KeySource {
     if (done.ok()) done->generation = kKeyringGeneration;
     return done;
   }
-  StatusOr<storage::DataKey> RotateNamedKey(storage::KeyKind kind, std::string_view name) override {
-    return inner_.RotateNamedKey(kind, name);
-  }
+  Status NoteRenewed() override { return inner_.NoteRenewed(); }
+  StatusOr<storage::Destruction> DestroyFormerKeys() override { return inner_.DestroyFormerKeys(); }
+  StatusOr<std::vector<KeyId>> ReplaceKeys(const std::vector<KeyId>& ids) override { return inner_.ReplaceKeys(ids); }
+  StatusOr<std::vector<KeyId>> CurrentKeys(const std::vector<KeyId>& ids) override { return inner_.CurrentKeys(ids); }
   Status ChangeMarks(const std::vector<std::string>& add, const std::vector<std::string>& remove) override {
     return inner_.ChangeMarks(add, remove);
   }

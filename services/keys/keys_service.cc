@@ -30,6 +30,17 @@ grpc::Status TooMany(std::string_view field) {
                 "KEYS_PER_CALL", field, storage::kKeysPerCallMax, "Split the call.");
 }
 
+StatusOr<std::vector<KeyId>> IdsOf(const google::protobuf::RepeatedPtrField<std::string>& wire, uint32_t ids_max) {
+  if (wire.size() > static_cast<int>(ids_max))
+    return InvalidArgument("a call takes at most " + std::to_string(ids_max) + " ids of keys; make several");
+  std::vector<KeyId> ids;
+  for (const std::string& bytes : wire) {
+    CLOISTER_ASSIGN_OR_RETURN(const KeyId id, KeyId::FromBytes(bytes));
+    ids.push_back(id);
+  }
+  return ids;
+}
+
 // Without a name it is the service itself that asks.
 KeyChange By(const char* level, const std::string& user, const grpc::ServerContext& context) {
   if (user.empty()) return {level, 0, "", "service", CallerIdentity(context)};
@@ -109,15 +120,23 @@ grpc::Status KeysService::GetNamedKey(grpc::ServerContext* context, const v1::Ge
   return grpc::Status::OK;
 }
 
-grpc::Status KeysService::RotateNamedKey(grpc::ServerContext* context, const v1::GetNamedKeyRequest* request,
-                                         v1::KeysResponse* response) {
-  if (!IsKnown(request->kind())) return UnknownKind();
-  const std::string caller = CallerIdentity(*context);
-  const auto key = parts_.keyring.RotateNamedKey(caller, KindOf(request->kind()), request->name());
-  if (!key.ok()) return ToGrpc(key.status());
-  const StatusOr<std::string> escrow = Finish({"keys", 0, "", "service", caller});
-  if (!escrow.ok()) return ToGrpc(escrow.status(), kEscrowReason);
-  Add(*key, *response);
+grpc::Status KeysService::ReplaceKeys(grpc::ServerContext* context, const v1::ReplaceKeysRequest* request,
+                                      v1::KeyIds* response) {
+  const auto ids = IdsOf(request->ids(), storage::kKeysPerReplacementMax);
+  if (!ids.ok()) return ToGrpc(ids.status());
+  const auto replaced = parts_.keyring.ReplaceKeys(CallerIdentity(*context), *ids);
+  if (!replaced.ok()) return ToGrpc(replaced.status());
+  for (const KeyId& id : *replaced) response->add_ids(std::string(id.bytes()));
+  return grpc::Status::OK;
+}
+
+grpc::Status KeysService::CurrentKeys(grpc::ServerContext* context, const v1::CurrentKeysRequest* request,
+                                      v1::KeyIds* response) {
+  const auto ids = IdsOf(request->ids(), storage::kKeysPerReplacementMax);
+  if (!ids.ok()) return ToGrpc(ids.status());
+  const auto current = parts_.keyring.CurrentKeys(CallerIdentity(*context), *ids);
+  if (!current.ok()) return ToGrpc(current.status());
+  for (const KeyId& id : *current) response->add_ids(std::string(id.bytes()));
   return grpc::Status::OK;
 }
 
@@ -132,7 +151,7 @@ grpc::Status KeysService::GetPublicKey(grpc::ServerContext*, const v1::GetPublic
 void KeysService::Describe(const keyring::EpochChange& change, const std::string& escrow,
                            v1::KeyDestruction& response) const {
   const keyring::KeyringStatus status = parts_.keyring.GetStatus();
-  response.set_destroyed(change.destroyed);
+  response.set_destroyed(change.destroyed.size());
   response.set_epoch(change.epoch);
   response.set_generation(change.generation);
   response.set_anchor(status.anchor_description);
@@ -151,27 +170,45 @@ StatusOr<std::string> KeysService::Finish(KeyChange change) {
 
 grpc::Status KeysService::DestroyKeys(grpc::ServerContext* context, const v1::DestroyKeysRequest* request,
                                       v1::KeyDestruction* response) {
-  if (request->ids_size() > static_cast<int>(storage::kKeysPerDestructionMax)) {
-    return ToGrpc(InvalidArgument("too many keys to destroy at once"), "KEYS_PER_DESTRUCTION", "ids",
-                  storage::kKeysPerDestructionMax, "Split the call.");
-  }
-  std::vector<KeyId> ids;
-  for (const std::string& bytes : request->ids()) {
-    const auto id = KeyId::FromBytes(bytes);
-    if (!id.ok()) return ToGrpc(id.status(), "KEY_ID_MALFORMED", "ids", kIdBytes);
-    ids.push_back(*id);
-  }
+  const auto ids = IdsOf(request->ids(), storage::kKeysPerDestructionMax);
+  if (!ids.ok()) return ToGrpc(ids.status(), "", "ids");
   const std::string caller = CallerIdentity(*context);
   const auto change = parts_.keyring.DestroyKeys(
-      caller, ids, request->erasure() ? storage::DestroyFor::kErasure : storage::DestroyFor::kUpkeep);
+      caller, *ids, request->erasure() ? storage::DestroyFor::kErasure : storage::DestroyFor::kUpkeep);
+  const std::set<KeyId> named(ids->begin(), ids->end());
+  return Destroyed(caller, change, named, *response);
+}
+
+grpc::Status KeysService::NoteRenewed(grpc::ServerContext* context, const v1::NoteRenewedRequest*,
+                                      v1::KeyDestruction* response) {
+  const std::string caller = CallerIdentity(*context);
+  const auto change = parts_.keyring.NoteRenewed(caller);
+  if (!change.ok()) return ToGrpc(change.status());
+  const StatusOr<std::string> escrow = Finish({"renewed", 0, "", "service", caller});
+  if (!escrow.ok()) return ToGrpc(escrow.status(), kEscrowReason);
+  Describe(*change, *escrow, *response);
+  return grpc::Status::OK;
+}
+
+grpc::Status KeysService::DestroyFormerKeys(grpc::ServerContext* context, const v1::DestroyFormerKeysRequest*,
+                                            v1::KeyDestruction* response) {
+  const std::string caller = CallerIdentity(*context);
+  return Destroyed(caller, parts_.keyring.DestroyFormerKeys(caller), {}, *response);
+}
+
+grpc::Status KeysService::Destroyed(const std::string& caller, const StatusOr<keyring::EpochChange>& change,
+                                    const std::set<KeyId>& named, v1::KeyDestruction& response) {
   if (!change.ok()) return ToGrpc(change.status());
   // With nothing left to destroy a copy that could not be replaced is tried again; there is nothing to
   // record.
-  const StatusOr<std::string> escrow = change->destroyed == 0
+  const StatusOr<std::string> escrow = change->destroyed.empty()
                                            ? parts_.escrow.AfterChangeOfEpoch()
-                                           : Finish({"keys", change->destroyed, "", "service", caller});
+                                           : Finish({"keys", change->destroyed.size(), "", "service", caller});
   if (!escrow.ok()) return ToGrpc(escrow.status(), kEscrowReason);
-  Describe(*change, *escrow, *response);
+  Describe(*change, *escrow, response);
+  for (const KeyId& id : change->destroyed) {
+    if (!named.contains(id)) response.add_along(std::string(id.bytes()));
+  }
   return grpc::Status::OK;
 }
 
@@ -197,6 +234,8 @@ grpc::Status KeysService::GetKeyringStatus(grpc::ServerContext*, const v1::GetKe
   response->set_anchor(status.anchor_description);
   response->set_destroys_for_good(status.destroys_for_good);
   response->set_doomed(static_cast<uint32_t>(status.doomed));
+  response->set_former_keys(status.former);
+  response->set_former_since_ns(status.former_since_ns);
   for (const auto& [kind, count] : status.keys)
     (*response->mutable_keys_by_kind())[std::string(NameOf(kind))] = count;
   const EscrowState escrow = parts_.escrow.state();
@@ -297,7 +336,7 @@ grpc::Status KeysService::ChangeAnchor(grpc::ServerContext*, const v1::ChangeAnc
     const keyring::KeyringStatus now = parts_.keyring.GetStatus();
     if (now.epoch == before.epoch) return ToGrpc(change.status(), kNothingChanged);
     unfinished = MessageOf(change.status());
-    change = keyring::EpochChange{0, now.epoch, now.generation};
+    change = keyring::EpochChange{{}, now.epoch, now.generation};
   }
   source_ = *source;
   auto counter = parts_.counter_of(*kind);
@@ -366,8 +405,11 @@ std::vector<MethodRule> KeysRules() {
       {"/cloister.v1.Keys/GetPublicKey",
        {"retrieval", "ingest", "audit", "embedding", "generation", "gateway"}},
       {"/cloister.v1.Keys/DestroyKeys", {"audit", "retrieval"}},
+      {"/cloister.v1.Keys/NoteRenewed", databases},
+      {"/cloister.v1.Keys/DestroyFormerKeys", databases},
       {"/cloister.v1.Keys/RotateEpoch", {"gateway"}},
-      {"/cloister.v1.Keys/RotateNamedKey", databases},
+      {"/cloister.v1.Keys/ReplaceKeys", databases},
+      {"/cloister.v1.Keys/CurrentKeys", databases},
       {"/cloister.v1.Keys/GetFreshness", databases},
       {"/cloister.v1.Keys/NoteFreshness", databases},
       {"/cloister.v1.Keys/ChangeMarks", {"retrieval"}},

@@ -56,8 +56,14 @@ class KeysService final : public v1::Keys::Service {
                        v1::KeysResponse* response) override;
   grpc::Status GetNamedKey(grpc::ServerContext* context, const v1::GetNamedKeyRequest* request,
                            v1::KeysResponse* response) override;
-  grpc::Status RotateNamedKey(grpc::ServerContext* context, const v1::GetNamedKeyRequest* request,
-                              v1::KeysResponse* response) override;
+  grpc::Status ReplaceKeys(grpc::ServerContext* context, const v1::ReplaceKeysRequest* request,
+                           v1::KeyIds* response) override;
+  grpc::Status CurrentKeys(grpc::ServerContext* context, const v1::CurrentKeysRequest* request,
+                           v1::KeyIds* response) override;
+  grpc::Status NoteRenewed(grpc::ServerContext* context, const v1::NoteRenewedRequest* request,
+                           v1::KeyDestruction* response) override;
+  grpc::Status DestroyFormerKeys(grpc::ServerContext* context, const v1::DestroyFormerKeysRequest* request,
+                                 v1::KeyDestruction* response) override;
   grpc::Status ChangeMarks(grpc::ServerContext* context, const v1::ChangeMarksRequest* request,
                            v1::ChangeMarksResponse* response) override;
   grpc::Status ListMarks(grpc::ServerContext* context, const v1::ListMarksRequest* request,
@@ -89,6 +95,9 @@ class KeysService final : public v1::Keys::Service {
   // Whether `secret` opens the keyring as it is now. Errors: as Keyring::CheckOpens.
   Status CheckOpens(std::string_view secret) const;
   // After a change of epoch: the escrowed copy, then the record. In words, or kUnavailable.
+  // The answer to a destruction on behalf of `caller`, who named some of the keys itself.
+  grpc::Status Destroyed(const std::string& caller, const StatusOr<keyring::EpochChange>& change,
+                         const std::set<KeyId>& named, v1::KeyDestruction& response);
   StatusOr<std::string> Finish(KeyChange change);
 
   const KeysServiceParts parts_;

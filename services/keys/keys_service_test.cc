@@ -145,7 +145,10 @@ TEST(KeysServiceTest, EveryMethodRefusesEveryWrongCaller) {
       {"EscrowKeyring", {"gateway"}},
       {"ChangeAnchor", {"supervisor"}},
       {"CheckSecret", {"supervisor"}},
-      {"RotateNamedKey", {"audit", "gateway", "ingest", "retrieval"}},
+      {"ReplaceKeys", {"audit", "gateway", "ingest", "retrieval"}},
+      {"CurrentKeys", {"audit", "gateway", "ingest", "retrieval"}},
+      {"NoteRenewed", {"audit", "gateway", "ingest", "retrieval"}},
+      {"DestroyFormerKeys", {"audit", "gateway", "ingest", "retrieval"}},
       {"GetFreshness", {"audit", "gateway", "ingest", "retrieval"}},
       {"NoteFreshness", {"audit", "gateway", "ingest", "retrieval"}},
       {"ChangeMarks", {"retrieval"}},
@@ -179,9 +182,12 @@ TEST(KeysServiceTest, EveryMethodRefusesEveryWrongCaller) {
            Call(channel, &v1::Keys::Stub::EscrowKeyring, v1::EscrowKeyringRequest(), escrow));
     v1::ChangeAnchorResponse anchor;
     expect("ChangeAnchor", Call(channel, &v1::Keys::Stub::ChangeAnchor, v1::ChangeAnchorRequest(), anchor));
-    v1::KeysResponse rotated;
-    expect("RotateNamedKey",
-           Call(channel, &v1::Keys::Stub::RotateNamedKey, v1::GetNamedKeyRequest(), rotated));
+    v1::KeyIds replaced;
+    expect("ReplaceKeys", Call(channel, &v1::Keys::Stub::ReplaceKeys, v1::ReplaceKeysRequest(), replaced));
+    expect("CurrentKeys", Call(channel, &v1::Keys::Stub::CurrentKeys, v1::CurrentKeysRequest(), replaced));
+    expect("NoteRenewed", Call(channel, &v1::Keys::Stub::NoteRenewed, v1::NoteRenewedRequest(), destruction));
+    expect("DestroyFormerKeys",
+           Call(channel, &v1::Keys::Stub::DestroyFormerKeys, v1::DestroyFormerKeysRequest(), destruction));
     v1::ChangeMarksResponse marked;
     expect("ChangeMarks", Call(channel, &v1::Keys::Stub::ChangeMarks, v1::ChangeMarksRequest(), marked));
     v1::ListMarksResponse marks;

@@ -66,6 +66,15 @@ StatusOr<std::vector<DataKey>> TakeKeys(v1::KeysResponse& response, size_t expec
   return out;
 }
 
+StatusOr<std::vector<KeyId>> TakeIds(const v1::KeyIds& response, size_t expected) {
+  std::vector<KeyId> ids;
+  for (const std::string& bytes : response.ids()) {
+    if (const auto id = KeyId::FromBytes(bytes); id.ok()) ids.push_back(*id);
+  }
+  if (ids.size() != expected) return Internal("the keys service gave a malformed answer");
+  return ids;
+}
+
 class GrpcKeySource final : public storage::KeySource {
  public:
   explicit GrpcKeySource(const std::shared_ptr<grpc::Channel>& channel) : stub_(v1::Keys::NewStub(channel)) {}
@@ -123,23 +132,30 @@ class GrpcKeySource final : public storage::KeySource {
     return keys[0];
   }
 
-  StatusOr<DataKey> RotateNamedKey(KeyKind kind, std::string_view name) override {
+  StatusOr<std::vector<KeyId>> ReplaceKeys(const std::vector<KeyId>& ids) override {
     grpc::ClientContext context;
     SetDeadline(context, kDestroyTimeout);
-    v1::GetNamedKeyRequest request;
-    request.set_kind(static_cast<v1::KeyKind>(kind));
-    request.set_name(std::string(name));
-    // Forgotten also when the call fails: it may have happened.
+    v1::ReplaceKeysRequest request;
+    for (const KeyId& id : ids) request.add_ids(std::string(id.bytes()));
+    v1::KeyIds response;
+    const grpc::Status called = stub_->ReplaceKeys(&context, request, &response);
     {
+      // Also when the call failed: it may have happened.
       std::lock_guard lock(mutex_);
-      named_.erase(std::pair(kind, request.name()));
+      named_.clear();
     }
-    v1::KeysResponse response;
-    CLOISTER_RETURN_IF_ERROR(FromGrpc(stub_->RotateNamedKey(&context, request, &response)));
-    CLOISTER_ASSIGN_OR_RETURN(std::vector<DataKey> keys, TakeKeys(response, 1));
-    std::lock_guard lock(mutex_);
-    named_.insert_or_assign(std::pair(kind, request.name()), keys[0]);
-    return keys[0];
+    CLOISTER_RETURN_IF_ERROR(FromGrpc(called));
+    return TakeIds(response, ids.size());
+  }
+
+  StatusOr<std::vector<KeyId>> CurrentKeys(const std::vector<KeyId>& ids) override {
+    grpc::ClientContext context;
+    SetDeadline(context, kKeysTimeout);
+    v1::CurrentKeysRequest request;
+    for (const KeyId& id : ids) request.add_ids(std::string(id.bytes()));
+    v1::KeyIds response;
+    CLOISTER_RETURN_IF_ERROR(FromGrpc(stub_->CurrentKeys(&context, request, &response)));
+    return TakeIds(response, ids.size());
   }
 
   StatusOr<storage::Destruction> DestroyKeys(const std::vector<KeyId>& ids, storage::DestroyFor why) override {
@@ -152,8 +168,22 @@ class GrpcKeySource final : public storage::KeySource {
     Forget(ids);
     v1::KeyDestruction response;
     CLOISTER_RETURN_IF_ERROR(FromGrpc(stub_->DestroyKeys(&context, request, &response)));
-    return storage::Destruction{response.destroyed(), response.epoch(),    response.generation(),
-                                response.anchor(),    response.for_good(), response.escrow()};
+    return Take(response);
+  }
+
+  Status NoteRenewed() override {
+    grpc::ClientContext context;
+    SetDeadline(context, kDestroyTimeout);
+    v1::KeyDestruction response;
+    return FromGrpc(stub_->NoteRenewed(&context, {}, &response));
+  }
+
+  StatusOr<storage::Destruction> DestroyFormerKeys() override {
+    grpc::ClientContext context;
+    SetDeadline(context, kDestroyTimeout);
+    v1::KeyDestruction response;
+    CLOISTER_RETURN_IF_ERROR(FromGrpc(stub_->DestroyFormerKeys(&context, {}, &response)));
+    return Take(response);
   }
 
   Status ChangeMarks(const std::vector<std::string>& add, const std::vector<std::string>& remove) override {
@@ -178,6 +208,16 @@ class GrpcKeySource final : public storage::KeySource {
   void Forget(const std::vector<KeyId>& ids) {
     std::lock_guard lock(mutex_);
     for (const KeyId& id : ids) cache_.Erase(id);
+  }
+  StatusOr<storage::Destruction> Take(const v1::KeyDestruction& response) {
+    std::vector<KeyId> along;
+    for (const std::string& bytes : response.along()) {
+      if (const auto id = KeyId::FromBytes(bytes); id.ok()) along.push_back(*id);
+    }
+    Forget(along);
+    return storage::Destruction{response.destroyed(), response.epoch(),    response.generation(),
+                                response.anchor(),    response.for_good(), response.escrow(),
+                                std::move(along)};
   }
 
   const std::unique_ptr<v1::Keys::Stub> stub_;

@@ -64,9 +64,10 @@ class LootKeySource final : public storage::KeySource {
   StatusOr<storage::Destruction> DestroyKeys(const std::vector<KeyId>&, storage::DestroyFor) override {
     return Unavailable("not here");
   }
-  StatusOr<storage::DataKey> RotateNamedKey(storage::KeyKind, std::string_view) override {
-    return Unavailable("not here");
-  }
+  Status NoteRenewed() override { return Unavailable("not here"); }
+  StatusOr<storage::Destruction> DestroyFormerKeys() override { return Unavailable("not here"); }
+  StatusOr<std::vector<KeyId>> ReplaceKeys(const std::vector<KeyId>&) override { return Unavailable("not here"); }
+  StatusOr<std::vector<KeyId>> CurrentKeys(const std::vector<KeyId>& ids) override { return ids; }
   Status ChangeMarks(const std::vector<std::string>&, const std::vector<std::string>&) override {
     return Unavailable("not here");
   }
