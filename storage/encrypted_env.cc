@@ -346,6 +346,16 @@ class EncryptedEnv::Provider final : public rocksdb::EncryptionProvider {
     std::lock_guard lock(mutex_);
     return current_;
   }
+  // Makes new files use the key that stands now under the name of volume keys.
+  Status UseCurrent() {
+    CLOISTER_ASSIGN_OR_RETURN(DataKey key, keys_.GetNamedKey(KeyKind::kStore, kVolumeKeyName));
+    Use(std::move(key));
+    return absl::OkStatus();
+  }
+  void ForgetFormer() {
+    std::lock_guard lock(mutex_);
+    std::erase_if(known_, [&](const auto& known) { return known.first != current_.id; });
+  }
   // Errors: kDataLoss (gone, or not ours), kUnavailable.
   StatusOr<DataKey> KeyOf(const KeyId& id) {
     {
@@ -415,8 +425,9 @@ class EncryptedEnv::Provider final : public rocksdb::EncryptionProvider {
   Status refusal_;
 };
 
-EncryptedEnv::EncryptedEnv(std::shared_ptr<Provider> provider, std::unique_ptr<rocksdb::Env> env)
-    : provider_(std::move(provider)), env_(std::move(env)) {}
+EncryptedEnv::EncryptedEnv(std::filesystem::path database, std::shared_ptr<Provider> provider,
+                           std::unique_ptr<rocksdb::Env> env)
+    : database_(std::move(database)), provider_(std::move(provider)), env_(std::move(env)) {}
 EncryptedEnv::~EncryptedEnv() = default;
 rocksdb::Env* EncryptedEnv::env() const { return env_.get(); }
 Status EncryptedEnv::Refusal() const { return provider_->Refusal(); }
@@ -496,7 +507,7 @@ StatusOr<std::unique_ptr<EncryptedEnv>> EncryptedEnv::Open(const EncryptedEnvOpt
   CLOISTER_CHECK(encrypted != nullptr);
   auto environment = rocksdb::NewCompositeEnv(
       std::make_shared<StrictFileSystem>(base, encrypted, options.database, provider->sealer()));
-  std::unique_ptr<EncryptedEnv> env(new EncryptedEnv(provider, std::move(environment)));
+  std::unique_ptr<EncryptedEnv> env(new EncryptedEnv(options.database, provider, std::move(environment)));
   if (exists && options.sealed) {
     const auto seal = ManifestSeal::Read(options.manifest_seal);
     if (seal.status().code() == StatusCode::kNotFound || seal.status().code() == StatusCode::kDataLoss)
@@ -508,9 +519,43 @@ StatusOr<std::unique_ptr<EncryptedEnv>> EncryptedEnv::Open(const EncryptedEnvOpt
   CLOISTER_RETURN_IF_ERROR(RemoveBadIdentity(options.database, *provider));
   CLOISTER_RETURN_IF_ERROR(ClearTornLogs(options.database));
   // After the checks, so that a wrong keyring is not given a new key first.
-  CLOISTER_ASSIGN_OR_RETURN(DataKey key, keys.GetNamedKey(KeyKind::kStore, kVolumeKeyName));
-  provider->Use(std::move(key));
+  CLOISTER_RETURN_IF_ERROR(provider->UseCurrent());
   return env;
+}
+
+Status EncryptedEnv::UseCurrentKey() { return provider_->UseCurrent(); }
+KeyId EncryptedEnv::CurrentKey() const { return provider_->current().id; }
+void EncryptedEnv::ForgetFormerKeys() { provider_->ForgetFormer(); }
+
+StatusOr<uint64_t> EncryptedEnv::CountUnderFormerKeys() const {
+  const KeyId current = provider_->current().id;
+  const auto seal = provider_->sealer().Read();
+  uint64_t former = seal.ok() && seal->key_id != current ? 1 : 0;
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(database_, error), end; !error && it != end; it.increment(error)) {
+    if (!it->is_regular_file(error) || it->path().extension() == kHoledSuffix) continue;
+    const auto prefix = ReadPrefix(it->path());
+    if (prefix.status().code() == StatusCode::kNotFound) continue;  // It has served and was deleted meanwhile.
+    if (!prefix.ok()) return prefix.status();
+    const auto key = FilePrefixKeyId(*prefix);
+    if (key.ok() && *key != current) ++former;
+  }
+  if (error) return ErrnoStatus(error.value(), "folder of the database");
+  return former;
+}
+
+Status EncryptedEnv::RewriteIdentity() const {
+  const std::string path = database_ / "IDENTITY";
+  // As RocksDB calls what it renames into place, so that it removes what a crash leaves.
+  const std::string temporary = database_ / "000000.dbtmp";
+  std::string identity;
+  rocksdb::Status status = rocksdb::ReadFileToString(env_.get(), path, &identity);
+  if (status.IsNotFound() || status.IsPathNotFound()) return absl::OkStatus();
+  if (status.ok()) status = rocksdb::WriteStringToFile(env_.get(), identity, temporary, true);
+  if (status.ok()) status = env_->RenameFile(temporary, path);
+  if (status.ok()) return SyncDirectory(database_);
+  if (status.IsNoSpace()) return ResourceExhausted("the disk is full");
+  return Unavailable("the database's file IDENTITY cannot be written anew; try again");
 }
 
 }  // namespace cloister::storage

@@ -49,6 +49,16 @@ class EncryptedEnv {
   StatusOr<ManifestSeal> ReadSeal() const;
   Status SealCopy(const std::filesystem::path& copy, const ManifestSeal& before,
                   const std::filesystem::path& seal) const;
+  // After the volume key was replaced. New files are encrypted under the key that holds now. Errors: those of `keys`.
+  Status UseCurrentKey();
+  KeyId CurrentKey() const;
+  // How many files, the seal included, are under another key than new ones; of files that are damaged nothing is said.
+  // Errors: kUnavailable.
+  StatusOr<uint64_t> CountUnderFormerKeys() const;
+  // IDENTITY alone is never written anew by RocksDB. Errors: kResourceExhausted, kUnavailable.
+  Status RewriteIdentity() const;
+  // Former keys leave the memory of this object.
+  void ForgetFormerKeys();
   // Why the last file that was refused was refused; OK when none was. RocksDB passes on only that one was.
   Status Refusal() const;
 
@@ -62,7 +72,8 @@ class EncryptedEnv {
   // What CURRENT of the folder `database` names. Errors: kDataLoss, kUnavailable.
   StatusOr<Manifest> ReadManifest(const std::filesystem::path& database) const;
   Status CheckManifest(const ManifestSeal& seal, Manifest manifest) const;
-  EncryptedEnv(std::shared_ptr<Provider> provider, std::unique_ptr<rocksdb::Env> env);
+  EncryptedEnv(std::filesystem::path database, std::shared_ptr<Provider> provider, std::unique_ptr<rocksdb::Env> env);
+  const std::filesystem::path database_;
   const std::shared_ptr<Provider> provider_;
   const std::unique_ptr<rocksdb::Env> env_;
 };

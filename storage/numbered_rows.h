@@ -11,6 +11,7 @@ namespace cloister::storage {
 
 constexpr std::string_view kNumberedRows = "numbered";
 constexpr uint32_t kNumberedWriters = 3;
+constexpr uint64_t kReplacementsPerLife = 500;  // More than a writer replaces volume keys before it is killed.
 
 inline std::string NumberedKey(uint32_t writer, uint64_t number) {
   ByteWriter out;

@@ -103,6 +103,7 @@ rocksdb::DBOptions DatabaseOptions() {
   options.paranoid_checks = true;
   options.verify_sst_unique_id_in_manifest = true;
   options.recycle_log_file_num = 0;  // A log written over itself would use its key stream twice.
+  options.max_manifest_file_size = kManifestBytesMax;
   options.max_open_files = 512;
   options.max_background_jobs = 2;
   options.max_total_wal_size = 128 * 1024 * 1024;
@@ -140,6 +141,12 @@ std::pair<std::string, uint64_t> RewritingOf(const std::string& name) {
 
 std::string NameOfRewriting(std::string_view column_family, uint64_t number) {
   return std::string(column_family) + kRewrittenMark + std::to_string(number);
+}
+
+std::string LongNameOfRewriting(std::string_view column_family, size_t bytes) {
+  std::string name = std::string(column_family) + kRewrittenMark;
+  name.resize(std::max(bytes, name.size()), '0');
+  return name + '1';
 }
 
 std::unique_ptr<Snapshot> NewRocksDbSnapshot(rocksdb::DB& db, std::shared_ptr<const Handles> handles) {

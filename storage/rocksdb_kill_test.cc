@@ -33,9 +33,12 @@ uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
-// What a writer said before it was killed after `life`: the last number each of its threads had acknowledged.
-std::array<uint64_t, kNumberedWriters> RunAndKill(const std::filesystem::path& directory, uint64_t first,
-                                                  std::chrono::microseconds life) {
+// The last number each thread of a writer had acknowledged, and last how often it had rewritten its files.
+using Said = std::array<uint64_t, kNumberedWriters + 1>;
+
+// What a writer said before it was killed after `life`.
+Said RunAndKill(const std::filesystem::path& directory, std::string mode, uint64_t first, uint64_t replacements,
+                std::chrono::microseconds life) {
   int ends[2];
   EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
   const FileDescriptor read_end(ends[0]);
@@ -43,9 +46,9 @@ std::array<uint64_t, kNumberedWriters> RunAndKill(const std::filesystem::path& d
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, write_end.get(), STDOUT_FILENO);
-  std::string path = CLOISTER_STORAGE_TEST_CHILD, mode = "write", where = directory.string(),
-              number = std::to_string(first);
-  char* arguments[] = {path.data(), mode.data(), where.data(), number.data(), nullptr};
+  std::string path = CLOISTER_STORAGE_TEST_CHILD, where = directory.string(), number = std::to_string(first),
+              replaced = std::to_string(replacements);
+  char* arguments[] = {path.data(), mode.data(), where.data(), number.data(), replaced.data(), nullptr};
   pid_t child = 0;
   EXPECT_EQ(::posix_spawn(&child, path.c_str(), &actions, nullptr, arguments, environ), 0);
   posix_spawn_file_actions_destroy(&actions);
@@ -60,7 +63,7 @@ std::array<uint64_t, kNumberedWriters> RunAndKill(const std::filesystem::path& d
   int status = 0;
   EXPECT_EQ(::waitpid(child, &status, 0), child);
   EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "the writer ended by itself";
-  std::array<uint64_t, kNumberedWriters> last{};
+  Said last{};
   EXPECT_TRUE(said.ok());
   if (!said.ok()) return last;
   std::istringstream lines(said->substr(0, said->rfind('\n') + 1));
@@ -70,22 +73,28 @@ std::array<uint64_t, kNumberedWriters> RunAndKill(const std::filesystem::path& d
   return last;
 }
 
-TEST(RocksDbKillTest, KeepsEveryAcknowledgedBatch) {
-  const uint64_t seed = FromEnvironment("CLOISTER_KILL_SEED", std::random_device()());
-  const uint64_t rounds = FromEnvironment("CLOISTER_KILL_ROUNDS", 20);
+// Writes and is killed, again and again; everything acknowledged is found each time.
+void KillAndLook(const std::string& mode, uint64_t rounds, uint64_t seed, uint64_t& rewritten) {
   std::printf("  seed %llu, %llu rounds\n", static_cast<unsigned long long>(seed),
               static_cast<unsigned long long>(rounds));
   std::mt19937_64 random(seed);
   const TemporaryDirectory temporary;
   const auto directory = temporary.path() / "db";
   MemoryKeySource keys{"seed"};  // The writer has the same.
-  uint64_t first = 1, acknowledged = 0, unacknowledged = 0;
-  // On a busy machine no writer may get as far as an acknowledged batch: go on, with longer lives, until one
-  // did.
-  for (uint64_t round = 0; round < rounds || (acknowledged == 0 && round < rounds + kExtraRounds); ++round) {
+  uint64_t first = 1, acknowledged = 0, unacknowledged = 0, replacements = 0;
+  const uint64_t life_us_max = mode == "rotate" ? 2'000'000 : 400'000;
+  // On a busy machine no writer may get as far as an acknowledged batch, or a finished rewriting: go on, with longer
+  // lives, until one did.
+  const auto idle = [&] { return acknowledged == 0 || (mode == "rotate" && rewritten == 0); };
+  for (uint64_t round = 0; round < rounds || (idle() && round < rounds + kExtraRounds); ++round) {
     SCOPED_TRACE("round " + std::to_string(round));
-    const std::chrono::microseconds life((random() % 400'000) << (round < rounds ? 0 : round - rounds));
-    const auto last = RunAndKill(directory, first, life);
+    const std::chrono::microseconds life((random() % life_us_max) << (round < rounds ? 0 : round - rounds));
+    const auto last = RunAndKill(directory, mode, first, replacements, life);
+    rewritten += last[kNumberedWriters];
+    if (mode == "rotate") {
+      ReplaceVolumeKeys(keys, kReplacementsPerLife);
+      replacements += kReplacementsPerLife;
+    }
     auto store = RocksDbStore::Open(
         {.directory = directory, .column_families = {std::string(kNumberedRows)}, .keys = &keys});
     ASSERT_TRUE(store.ok()) << store.status();
@@ -109,9 +118,24 @@ TEST(RocksDbKillTest, KeepsEveryAcknowledgedBatch) {
     EXPECT_GE((*store)->CommitSequence(), acknowledged);
     first = next + 1;
   }
-  std::printf("  %llu batches acknowledged and found, %llu durable before they were acknowledged\n",
-              static_cast<unsigned long long>(acknowledged), static_cast<unsigned long long>(unacknowledged));
+  std::printf("  %llu batches acknowledged and found, %llu durable before they were acknowledged, files written anew %llu "
+              "times\n",
+              static_cast<unsigned long long>(acknowledged), static_cast<unsigned long long>(unacknowledged),
+              static_cast<unsigned long long>(rewritten));
   EXPECT_GT(acknowledged, 0u);
+}
+
+TEST(RocksDbKillTest, KeepsEveryAcknowledgedBatch) {
+  uint64_t rewritten = 0;
+  KillAndLook("write", FromEnvironment("CLOISTER_KILL_ROUNDS", 20),
+              FromEnvironment("CLOISTER_KILL_SEED", std::random_device()()), rewritten);
+}
+
+TEST(RocksDbKillTest, KeepsEveryAcknowledgedBatchWhileItsFilesGetNewKeys) {
+  uint64_t rewritten = 0;
+  KillAndLook("rotate", FromEnvironment("CLOISTER_KILL_ROUNDS", 20),
+              FromEnvironment("CLOISTER_KILL_SEED", std::random_device()()), rewritten);
+  EXPECT_GT(rewritten, 0u);
 }
 
 }  // namespace

@@ -288,4 +288,9 @@ StatusOr<uint64_t> RocksDbStore::RewriteFamily(std::string_view column_family) {
   return impl_->RewriteFamily(column_family);
 }
 
+KeyId RocksDbStore::volume_key() const { return impl_->volume_key(); }
+StatusOr<uint64_t> RocksDbStore::RewriteFiles(const std::function<Status()>& go_on) {
+  return impl_->RewriteFiles(go_on);
+}
+
 }  // namespace cloister::storage

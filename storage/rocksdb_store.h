@@ -67,6 +67,14 @@ class RocksDbStore final : public KvStore {
   // reads and snapshots go on. Atomic: after a crash the column family is the former or the new one. Returns
   // how many rows there are now. Errors: kResourceExhausted (disk full), kUnavailable.
   StatusOr<uint64_t> RewriteFamily(std::string_view column_family);
+  // That new files are encrypted under.
+  KeyId volume_key() const;
+  // After the volume key was replaced (storage/key_source.h): brings every file under the key that holds now, and returns
+  // how many were under a former one. Writes and reads go on; needs as much free space as the largest column family.
+  // What an interrupted call left undone the next one does: the files say under which key they are. `go_on` is asked
+  // between column families, and an error of it ends this. Errors: kDataLoss (a damaged table cannot be written anew; see
+  // RewriteFamily), kResourceExhausted (disk full), kUnavailable (also: a former file is still being read; call again).
+  StatusOr<uint64_t> RewriteFiles(const std::function<Status()>& go_on);
 
  private:
   class Impl;

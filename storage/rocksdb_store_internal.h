@@ -50,6 +50,11 @@ rocksdb::ColumnFamilyHandle* HandleOf(const Handles& handles, std::string_view c
 // a name without a mark is the zeroth of itself.
 std::pair<std::string, uint64_t> RewritingOf(const std::string& name);
 std::string NameOfRewriting(std::string_view column_family, uint64_t number);
+// The first rewriting, with zeros in front of its number.
+std::string LongNameOfRewriting(std::string_view column_family, size_t bytes);
+
+// Beyond that a manifest is followed by a new one.
+constexpr size_t kManifestBytesMax = 1024 * 1024;
 
 std::unique_ptr<Snapshot> NewRocksDbSnapshot(rocksdb::DB& db, std::shared_ptr<const Handles> handles);
 
@@ -104,8 +109,12 @@ class RocksDbStore::Impl {
   StatusOr<uint64_t> Checkpoint(const std::filesystem::path& folder);
   StatusOr<VerifiedTables> VerifyTables(const std::function<Status()>& go_on) const;
   StatusOr<uint64_t> RewriteFamily(std::string_view column_family);
+  KeyId volume_key() const { return env_->CurrentKey(); }
+  StatusOr<uint64_t> RewriteFiles(const std::function<Status()>& go_on);
 
  private:
+  // Makes RocksDB begin a new manifest, CURRENT and OPTIONS with it.
+  Status BeginManifest();
   std::shared_ptr<const Handles> CurrentHandles() const {
     std::lock_guard lock(handles_mutex_);
     return handles_;
@@ -146,6 +155,7 @@ class RocksDbStore::Impl {
   std::unique_ptr<EncryptedEnv> env_;  // Before the database, which uses it to its end.
   std::unique_ptr<rocksdb::DB> db_;
   rocksdb::ColumnFamilyOptions family_options_;
+  std::mutex rewriting_files_;
   mutable std::mutex handles_mutex_;
   std::shared_ptr<const Handles> handles_ = std::make_shared<Handles>();  // Guarded by handles_mutex_.
   DatabaseId database_;

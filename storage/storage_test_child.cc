@@ -26,10 +26,16 @@ int Fail(const char* what, const Status& status = absl::OkStatus()) {
   return 1;
 }
 
+// Shorter than PIPE_BUF: lines of several threads do not mix.
+bool Say(uint32_t writer, uint64_t number) {
+  return WriteAll(STDOUT_FILENO, std::to_string(writer) + " " + std::to_string(number) + "\n").ok();
+}
+
 // Writes numbered rows from several threads until killed, and says on standard output which were
-// acknowledged.
-int WriteUntilKilled(const std::filesystem::path& directory, uint64_t first) {
+// acknowledged. With `rotate`, gives its files new keys all the while and says how often it was done with that.
+int WriteUntilKilled(const std::filesystem::path& directory, uint64_t first, bool rotate, uint64_t replacements) {
   MemoryKeySource keys{"seed"};
+  ReplaceVolumeKeys(keys, replacements);
   // A small buffer, so that kills also come during flushes and compactions.
   auto store = RocksDbStore::Open({.directory = directory,
                                    .column_families = {std::string(kNumberedRows)},
@@ -43,11 +49,18 @@ int WriteUntilKilled(const std::filesystem::path& directory, uint64_t first) {
         WriteBatch batch;
         batch.Put(kNumberedRows, NumberedKey(writer, number), NumberedValue(writer, number));
         if (!(*store)->Write(batch).ok()) ::_exit(1);
-        // Shorter than PIPE_BUF: lines of several threads do not mix.
-        const std::string line = std::to_string(writer) + " " + std::to_string(number) + "\n";
-        if (!WriteAll(STDOUT_FILENO, line).ok()) ::_exit(1);
+        if (!Say(writer, number)) ::_exit(1);
       }
     });
+  }
+  for (uint64_t number = 1; rotate && number < kReplacementsPerLife; ++number) {
+    ReplaceVolumeKeys(keys, 1);
+    const auto rewritten = (*store)->RewriteFiles([] { return absl::OkStatus(); });
+    if (!rewritten.ok() && rewritten.status().code() != StatusCode::kUnavailable) {
+      Fail("rewriting files", rewritten.status());
+      ::_exit(1);
+    }
+    if (rewritten.ok() && !Say(kNumberedWriters, number)) ::_exit(1);
   }
   for (std::thread& writer : writers) writer.join();
   return 0;
@@ -119,10 +132,11 @@ int FillDisk(const std::filesystem::path& directory) {
 
 int main(int argc, char** argv) {
   const std::string mode = argc > 2 ? argv[1] : "";
-  if (mode == "write" && argc == 4) {
-    return cloister::storage::WriteUntilKilled(argv[2], std::strtoull(argv[3], nullptr, 10));
+  if ((mode == "write" || mode == "rotate") && argc == 5) {
+    return cloister::storage::WriteUntilKilled(argv[2], std::strtoull(argv[3], nullptr, 10), mode == "rotate",
+                                               std::strtoull(argv[4], nullptr, 10));
   }
   if (mode == "checkpoints") return cloister::storage::CopyUntilKilled(argv[2]);
   if (mode == "fill-disk") return cloister::storage::FillDisk(argv[2]);
-  return cloister::storage::Fail("usage: write DIRECTORY FIRST | checkpoints DIRECTORY | fill-disk DIRECTORY");
+  return cloister::storage::Fail("usage: write|rotate DIRECTORY FIRST REPLACEMENTS | checkpoints DIRECTORY | fill-disk DIRECTORY");
 }
