@@ -113,7 +113,8 @@ Status CheckAge(BackupAge age, bool accept) {
         "the keyring or an older backup, or add --accept-older to restore what can be read");
   }
   return FailedPrecondition(
-      "the backup is older than the last erasure on request; take a newer backup, or add --accept-older to restore what can still be read");
+      "the backup is older than the last erasure on request, or than keys that were rotated and destroyed; take a newer backup, "
+      "or add --accept-older to restore what can still be read");
 }
 
 std::vector<std::string> Consequences(BackupAge age) {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -90,6 +91,15 @@ class Corpus {
   Status ExamineIndex(const storage::ExaminationOptions& options, const std::set<DocumentId>& damaged,
                       storage::Examination& out);
 
+  // Replacing keys (see storage/key_source.h and services/server/key_rotation.h). Keys that seal something now: of the
+  // service's own rows and of holds; of versions of documents; of segments and their manifest. Errors: kUnavailable.
+  StatusOr<std::vector<KeyId>> RowKeys() const;
+  StatusOr<std::vector<KeyId>> DocumentKeys() const;
+  StatusOr<std::vector<KeyId>> SegmentKeys() const;
+  // Seals anew what is under a replaced key, while changes and searches go on; returns how many rows and segments. What an
+  // interrupted call left the next one does. Errors: those of Rows::Reseal and of `go_on`.
+  StatusOr<uint64_t> Renew(const std::function<Status()>& go_on);
+
   // Held for as long as a release takes, until it is recorded.
   std::shared_lock<std::shared_mutex> Releasing() { return std::shared_lock(releasing_); }
 
@@ -141,6 +151,7 @@ class Corpus {
                                                            uint64_t& right) const;
   Status Reindex(const DocumentId& document);
   Status RewriteSegments(const std::set<SegmentId>& damaged);
+  StatusOr<uint64_t> RenewSegments(const std::function<Status()>& go_on);
 
   struct Published {
     SegmentInfo info;

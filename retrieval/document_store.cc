@@ -168,6 +168,12 @@ StatusOr<storage::DataKey> DocumentStore::TakeKey() {
   return key;
 }
 
+void DocumentStore::ForgetKeysAhead() {
+  std::lock_guard writing(rows_.write_mutex());
+  keys_ahead_.clear();
+  next_keys_ahead_ = kDocumentKeysAheadMin;
+}
+
 Status DocumentStore::CheckNotSuppressed(const DocumentInfo& info) const {
   // The same bytes under a name that is there already are another document that nobody asked to erase.
   if (suppressions_.CoversName(NameOf(info)) ||

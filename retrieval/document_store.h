@@ -130,6 +130,8 @@ class DocumentStore {
   // kResourceExhausted.
   StatusOr<size_t> EndKept(const std::function<bool(const KeptVersion&)>& over, size_t versions_max,
                            std::string_view actor);
+  // After keys were replaced: keys that were made ahead are left unused. Takes rows.write_mutex().
+  void ForgetKeysAhead();
   // Counts a document with a former version that turned out damaged.
   void MarkFormerUnreadable(const DocumentId& document) const;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "retrieval/rows.h"
 
+#include <map>
 #include <set>
 
 #include "common/bytes.h"
@@ -13,6 +14,7 @@ namespace cloister::retrieval {
 namespace {
 
 constexpr uint8_t kEventFormat = 1;
+constexpr std::string_view kOwnKeyName = "rows";
 
 std::string SerialiseEvent(const Event& event) {
   ByteWriter out;
@@ -67,7 +69,7 @@ bool IsUnreadable(const Status& status) {
 StatusOr<std::unique_ptr<Rows>> Rows::Open(storage::KvStore& store, const DatabaseId& database,
                                            storage::KeySource& keys) {
   std::unique_ptr<Rows> rows(new Rows(store, database, keys));
-  CLOISTER_ASSIGN_OR_RETURN(rows->own_key_, keys.GetNamedKey(storage::KeyKind::kStore, "rows"));
+  CLOISTER_ASSIGN_OR_RETURN(rows->own_key_, keys.GetNamedKey(storage::KeyKind::kStore, kOwnKeyName));
   const auto snapshot = store.GetSnapshot();
   CLOISTER_ASSIGN_OR_RETURN(const auto row_keys, rows->Keys(*snapshot, kOutboxFamily));
   for (const std::string& key : row_keys) {
@@ -144,6 +146,38 @@ Status Rows::Commit(storage::WriteBatch batch, const std::vector<Event>& events,
   // above.
   delivered_.erase(delivered_.begin(), delivered_.begin() + static_cast<ptrdiff_t>(removed));
   for (Event& event : added) pending_.push_back(std::move(event));
+  return absl::OkStatus();
+}
+
+StatusOr<KeyId> Rows::OwnKey() const {
+  CLOISTER_ASSIGN_OR_RETURN(const storage::DataKey key, keys_.GetNamedKey(storage::KeyKind::kStore, kOwnKeyName));
+  return key.id;
+}
+
+StatusOr<storage::Resealed> Rows::Reseal(const std::function<Status()>& go_on) {
+  {
+    std::lock_guard writing(write_mutex_);
+    CLOISTER_ASSIGN_OR_RETURN(own_key_, keys_.GetNamedKey(storage::KeyKind::kStore, kOwnKeyName));
+  }
+  const auto change = [this](const std::function<StatusOr<storage::WriteBatch>()>& make) -> Status {
+    std::lock_guard writing(write_mutex_);
+    CLOISTER_ASSIGN_OR_RETURN(storage::WriteBatch batch, make());
+    return CommitResealed(std::move(batch));
+  };
+  return storage::ResealRows({store_, database_, keys_, ColumnFamilies(), change, go_on});
+}
+
+Status Rows::CommitResealed(storage::WriteBatch batch) {
+  std::map<std::string, KeyId> events;  // Under which key they wait from now on.
+  for (const auto& operation : batch.operations()) {
+    if (operation.column_family != kOutboxFamily || !operation.value) continue;
+    CLOISTER_ASSIGN_OR_RETURN(events[operation.key], storage::RecordKeyId(*operation.value));
+  }
+  CLOISTER_RETURN_IF_ERROR(Commit(std::move(batch)));
+  std::lock_guard lock(outbox_mutex_);
+  for (Event& event : pending_) {
+    if (const auto found = events.find(event.row_key); found != events.end()) event.sealed_under = found->second;
+  }
   return absl::OkStatus();
 }
 

@@ -17,6 +17,7 @@
 #include "common/status.h"
 #include "storage/key_source.h"
 #include "storage/kv_store.h"
+#include "storage/resealing.h"
 #include "storage/sealed_store.h"
 
 namespace cloister::retrieval {
@@ -99,7 +100,12 @@ class Rows {
                                                   std::string_view family) const;
   storage::KeySource& keys() const { return keys_; }
   const DatabaseId& database() const { return database_; }
-  const storage::DataKey& own_key() const { return own_key_; }
+
+  // The service's own key, which seals its rows. Errors: kUnavailable.
+  StatusOr<KeyId> OwnKey() const;
+  // After keys were replaced: new rows of the service's own are sealed under the key that holds now, and every row under a
+  // replaced key is sealed anew, in batches that hold write_mutex() each. Errors: as storage::ResealRows.
+  StatusOr<storage::Resealed> Reseal(const std::function<Status()>& go_on);
 
   // Calls `deliver` for each pending event in order until it fails; what was delivered leaves the outbox with
   // the next Commit. Errors: that of `deliver`.
@@ -109,6 +115,9 @@ class Rows {
  private:
   Rows(storage::KvStore& store, const DatabaseId& database, storage::KeySource& keys)
       : store_(store), database_(database), keys_(keys), sealed_(database, keys) {}
+
+  // As Commit, of rows that say what they said before.
+  Status CommitResealed(storage::WriteBatch batch);
 
   storage::KvStore& store_;
   const DatabaseId database_;

@@ -85,13 +85,25 @@ void SegmentStore::Quarantine(const std::filesystem::path& path) {
 StatusOr<std::vector<SegmentInfo>> SegmentStore::OpenManifest() const {
   const auto sealed = ReadFile(directory_ / kManifestName, kManifestBytesMax);
   if (sealed.status().code() == StatusCode::kNotFound) return sealed.status();
-  CLOISTER_ASSIGN_OR_RETURN(const auto key,
-                            keys_.GetNamedKey(storage::KeyKind::kSegment, "segment-manifest"));
   CLOISTER_RETURN_IF_ERROR(sealed.status());
+  CLOISTER_ASSIGN_OR_RETURN(const KeyId id, storage::RecordKeyId(*sealed));
+  const auto key = keys_.GetKey(id);
+  if (key.status().code() == StatusCode::kNotFound) return DataLoss("the key of the segment manifest is gone");
+  CLOISTER_RETURN_IF_ERROR(key.status());
   CLOISTER_ASSIGN_OR_RETURN(
       const std::string bytes,
-      storage::OpenRecord(key.key->view(), {database_, kManifestFamily, kManifestName}, *sealed));
+      storage::OpenRecord(key->key->view(), {database_, kManifestFamily, kManifestName}, *sealed));
   return ParseManifest(bytes);
+}
+
+StatusOr<std::vector<KeyId>> SegmentStore::Keys() const {
+  std::vector<KeyId> ids;
+  const auto sealed = ReadFile(directory_ / kManifestName, kManifestBytesMax);
+  if (!sealed.ok() && sealed.status().code() != StatusCode::kNotFound) return sealed.status();
+  const auto manifest = sealed.ok() ? storage::RecordKeyId(*sealed) : StatusOr<KeyId>(sealed.status());
+  if (manifest.ok()) ids.push_back(*manifest);
+  for (const SegmentInfo& segment : segments_) ids.push_back(segment.key);
+  return ids;
 }
 
 Status SegmentStore::ReadManifest() {

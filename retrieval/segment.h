@@ -55,6 +55,8 @@ class SegmentStore {
   // Reads a segment again and returns its bytes. Thread-safe. Errors: kDataLoss and others (it does not
   // authenticate), kUnavailable.
   StatusOr<uint64_t> Check(const SegmentInfo& info) const;
+  // The keys of the manifest and of every segment that counts. Errors: kUnavailable.
+  StatusOr<std::vector<KeyId>> Keys() const;
   // Whether the manifest on the disk says what counts. Errors: kDataLoss and others, kUnavailable.
   Status CheckManifest() const;
   static std::string FileNameOf(const SegmentId& id);

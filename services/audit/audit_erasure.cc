@@ -56,6 +56,7 @@ Status AuditService::FinishForgetting(const std::vector<Person>& people, v1::For
   std::vector<KeyId> ids;
   for (const Person& person : people) ids.push_back(person.key_id);
   CLOISTER_ASSIGN_OR_RETURN(const storage::Destruction destruction, keys_.DestroyKeys(ids, storage::DestroyFor::kErasure));
+  ids.insert(ids.end(), destruction.along.begin(), destruction.along.end());  // Of a rotation that is not through yet.
   CLOISTER_ASSIGN_OR_RETURN(const uint64_t closed, sections_.ClearForgotten({ids.begin(), ids.end()}));
   CLOISTER_RETURN_IF_ERROR(people_.EndForgetting(people));
   response.set_sections_closed(closed);

@@ -70,6 +70,7 @@ AuditService::AuditService(AuditServiceOptions options, LogGeneration generation
       signer_(std::move(signer)),
       clock_(clock),
       keys_(keys),
+      database_(database),
       store_(store, options_.log_directory, options_.on_failure),
       people_(store_, database, keys, kKeysAhead),
       sections_(store_, database, keys, people_),
@@ -150,6 +151,7 @@ StatusOr<uint64_t> AuditService::RecordOwn(std::string_view event, const std::st
     section->set_subject(person);
     section->set_content_json(person_section_json);
   }
+  std::shared_lock sealing(sealing_);
   CLOISTER_ASSIGN_OR_RETURN(const audit::Event made, MakeEvent(request));
   return log_->Append(made);
 }
@@ -218,8 +220,9 @@ StatusOr<audit::Event> AuditService::FillEvent(const v1::AppendRequest& request,
 
 StatusOr<uint64_t> AuditService::Record(std::string_view identity, const v1::AppendRequest& request) {
   CLOISTER_RETURN_IF_ERROR(CheckMayAppend(identity, request.event()));
-  CLOISTER_ASSIGN_OR_RETURN(const audit::Event event, MakeEvent(request));
   CLOISTER_RETURN_IF_ERROR(NoteClock());
+  std::shared_lock sealing(sealing_);
+  CLOISTER_ASSIGN_OR_RETURN(const audit::Event event, MakeEvent(request));
   return log_->Append(event);
 }
 

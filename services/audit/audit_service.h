@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <vector>
 
@@ -76,6 +77,14 @@ class AuditService final : public v1::Audit::Service {
   // records go on. Counts "log", "former logs" and "sections". Thread-safe; blocks. Errors: kCancelled, kUnavailable.
   Status ExamineLog(const storage::ExaminationOptions& options, storage::Examination& out) const;
 
+  // Replacing keys (see services/server/key_rotation.h): those of people, subjects and quoted documents; those of the
+  // service's own rows. Errors: kUnavailable.
+  StatusOr<std::vector<KeyId>> SubjectKeys() const;
+  StatusOr<std::vector<KeyId>> RowKeys() const;
+  // Seals anew what is under a replaced key, while records go on: rows of people first, then the keys of sections. Returns
+  // how many. Blocks. Errors: as storage::ResealRows; kUnavailable (the log is too busy; call again).
+  StatusOr<uint64_t> Renew(const std::function<Status()>& go_on);
+
   grpc::Status Append(grpc::ServerContext*, const v1::AppendRequest*, v1::AppendResponse*) override;
   grpc::Status GetEntries(grpc::ServerContext*, const v1::GetEntriesRequest*,
                           v1::GetEntriesResponse*) override;
@@ -123,6 +132,7 @@ class AuditService final : public v1::Audit::Service {
   const audit::NoteSigner signer_;
   const Clock& clock_;
   storage::KeySource& keys_;
+  const DatabaseId database_;
   GuardedStore store_;
   People people_;
   Sections sections_;
@@ -130,6 +140,8 @@ class AuditService final : public v1::Audit::Service {
   ClockWatch clock_watch_;
   std::unique_ptr<audit::LogWriter> log_;
   std::mutex forgetting_;  // One Forget at a time.
+  // Held, shared, from the sealing of a record's sections until it is appended.
+  std::shared_mutex sealing_;
 };
 
 }  // namespace cloister::services

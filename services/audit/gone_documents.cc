@@ -6,6 +6,7 @@
 namespace cloister::services {
 namespace {
 
+constexpr std::string_view kRowKeyName = "gone-documents";
 constexpr std::string_view kRow("\x01", 1);  // A format and nothing more: the row's key says it all.
 
 }  // namespace
@@ -31,7 +32,7 @@ Status GoneDocuments::Add(const std::vector<std::string>& documents) {
     if (const auto id = DocumentId::FromHex(document); id.ok()) ids.push_back(*id);
   }
   if (ids.empty()) return absl::OkStatus();
-  CLOISTER_ASSIGN_OR_RETURN(const storage::DataKey key, keys_.GetNamedKey(storage::KeyKind::kStore, "gone-documents"));
+  CLOISTER_ASSIGN_OR_RETURN(const storage::DataKey key, keys_.GetNamedKey(storage::KeyKind::kStore, kRowKeyName));
   storage::WriteBatch batch;
   for (const DocumentId& id : ids) {
     CLOISTER_RETURN_IF_ERROR(sealed_.Put(batch, kGoneDocumentsFamily, id.bytes(), key, kRow));
@@ -40,6 +41,11 @@ Status GoneDocuments::Add(const std::vector<std::string>& documents) {
   std::unique_lock lock(mutex_);
   gone_.insert(ids.begin(), ids.end());
   return absl::OkStatus();
+}
+
+StatusOr<KeyId> GoneDocuments::RowKey() const {
+  CLOISTER_ASSIGN_OR_RETURN(const storage::DataKey key, keys_.GetNamedKey(storage::KeyKind::kStore, kRowKeyName));
+  return key.id;
 }
 
 bool GoneDocuments::Contains(const std::string& document) const {

@@ -29,6 +29,8 @@ class GoneDocuments {
   // By their names in hexadecimal; others are ignored. Durable when it returns. Errors: kResourceExhausted, kUnavailable.
   Status Add(const std::vector<std::string>& documents);
   bool Contains(const std::string& document) const;
+  // That rows are sealed under from now on. Errors: kUnavailable.
+  StatusOr<KeyId> RowKey() const;
 
  private:
   storage::KvStore& store_;

@@ -55,6 +55,8 @@ class AuditProcess final : public RunningService {
                                 [store = process->store_.get()](const auto& folder) { return store->Checkpoint(folder); }};
     parts.log = [service = process->service_.get()](const auto& folder) { return service->CopyLog(folder); };
     parts.examine = [own = process.get()](const auto& options, auto& found) { return own->Examine(options, found); };
+    CLOISTER_RETURN_IF_ERROR(process->OpenRotation(context));
+    parts.rotation = process->rotation_.get();
     CLOISTER_ASSIGN_OR_RETURN(process->maintenance_, MaintenanceService::New(std::move(parts)));
     return process;
   }
@@ -88,6 +90,21 @@ class AuditProcess final : public RunningService {
     CLOISTER_ASSIGN_OR_RETURN(freshness_, FreshnessWatch::Compare(context.ChannelTo("keys"), std::move(parts)));
     return absl::OkStatus();
   }
+  Status OpenRotation(const ServiceContext& context) {
+    AuditService* service = service_.get();
+    storage::RocksDbStore* store = store_.get();
+    KeyRotationParts parts{.file = context.OwnDirectory() / kRotationFile, .keys = *keys_, .clock = clock_};
+    parts.levels[kLevelVolumes] = [store] { return std::vector<KeyId>{store->volume_key()}; };
+    parts.levels[kLevelRows] = [service] { return service->RowKeys(); };
+    parts.levels[kLevelSubjects] = [service] { return service->SubjectKeys(); };
+    parts.renew = [service, store](const std::function<Status()>& go_on) -> StatusOr<uint64_t> {
+      CLOISTER_ASSIGN_OR_RETURN(const uint64_t rows, service->Renew(go_on));
+      CLOISTER_ASSIGN_OR_RETURN(const uint64_t files, store->RewriteFiles(go_on));
+      return rows + files;
+    };
+    CLOISTER_ASSIGN_OR_RETURN(rotation_, KeyRotation::Open(std::move(parts)));
+    return absl::OkStatus();
+  }
   Status Examine(const storage::ExaminationOptions& options, storage::Examination& found) {
     CLOISTER_RETURN_IF_ERROR(store_->Flush());
     CLOISTER_RETURN_IF_ERROR(storage::ExamineStore(*store_, *keys_, SectionsToExamine(*keys_), options, found));
@@ -97,6 +114,7 @@ class AuditProcess final : public RunningService {
   std::unique_ptr<storage::KeySource> keys_;
   std::unique_ptr<storage::RocksDbStore> store_;
   std::unique_ptr<AuditService> service_;
+  std::unique_ptr<KeyRotation> rotation_;
   std::unique_ptr<MaintenanceService> maintenance_;
   std::unique_ptr<FreshnessWatch> freshness_;
 };

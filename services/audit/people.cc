@@ -7,6 +7,7 @@
 #include "common/bytes.h"
 #include "common/log.h"
 #include "crypto/random.h"
+#include "storage/resealing.h"
 #include "storage/sealed_record.h"
 
 namespace cloister::services {
@@ -224,6 +225,47 @@ Status People::EndForgetting(const std::vector<Person>& people) {
     forgetting_.erase(person.pseudonym);
   }
   return absl::OkStatus();
+}
+
+std::vector<KeyId> People::KeysInUse() const {
+  std::shared_lock lock(mutex_);
+  std::vector<KeyId> keys;
+  for (const auto& [name, person] : by_name_) keys.push_back(person.key_id);
+  return keys;
+}
+
+StatusOr<uint64_t> People::Renew(const std::function<Status()>& go_on) {
+  {
+    std::lock_guard adding(adding_);
+    ahead_.clear();
+  }
+  const auto change = [this](const std::function<StatusOr<storage::WriteBatch>()>& make) -> Status {
+    std::lock_guard adding(adding_);
+    CLOISTER_ASSIGN_OR_RETURN(const storage::WriteBatch batch, make());
+    CLOISTER_RETURN_IF_ERROR(store_.Write(batch));
+    for (const auto& operation : batch.operations()) {
+      CLOISTER_ASSIGN_OR_RETURN(const Pseudonym pseudonym, Pseudonym::FromBytes(operation.key));
+      CLOISTER_ASSIGN_OR_RETURN(const KeyId key, storage::RecordKeyId(*operation.value));
+      ChangeKey(pseudonym, key);
+    }
+    return absl::OkStatus();
+  };
+  CLOISTER_ASSIGN_OR_RETURN(
+      const storage::Resealed done,
+      storage::ResealRows({store_, database_, keys_, {std::string(kPeopleFamily)}, change, go_on}));
+  return done.rows;
+}
+
+void People::ChangeKey(const Pseudonym& pseudonym, const KeyId& key) {
+  std::unique_lock lock(mutex_);
+  const auto found = by_pseudonym_.find(pseudonym);
+  if (found == by_pseudonym_.end()) return;
+  found->second.key_id = key;
+  if (const auto marked = forgetting_.find(pseudonym); marked != forgetting_.end()) {
+    marked->second.key_id = key;
+  } else if (const auto known = by_name_.find(found->second.name); known != by_name_.end()) {
+    known->second.key_id = key;
+  }
 }
 
 StatusOr<Person> People::Find(const Pseudonym& pseudonym) const {

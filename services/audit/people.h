@@ -5,6 +5,7 @@
 // AuditService::ForgetPeople. Thread-safe. SPEC: docs/formats/audit.md "Pseudonyms" and "Forgetting"
 #pragma once
 
+#include <functional>
 #include <map>
 #include <mutex>
 #include <set>
@@ -67,6 +68,11 @@ class People {
   // forgetting was begun and not ended, also by an earlier call; one whose key is gone already has no name.
   // Errors: kResourceExhausted, kUnavailable.
   StatusOr<std::vector<Person>> BeginForgetting(const std::set<PersonName>& names);
+  // Replacing keys (see services/server/key_rotation.h). The keys of everybody who is known and not being forgotten.
+  std::vector<KeyId> KeysInUse() const;
+  // Seals the rows anew whose key was replaced, and returns how many; what is sealed about somebody after that is under the
+  // key that holds now. Errors: as storage::ResealRows.
+  StatusOr<uint64_t> Renew(const std::function<Status()>& go_on);
   // Deletes rows and marks of those whose keys are destroyed. Errors: kResourceExhausted, kUnavailable.
   Status EndForgetting(const std::vector<Person>& people);
 
@@ -77,6 +83,7 @@ class People {
   // `adding_` is held.
   StatusOr<std::vector<storage::DataKey>> TakeKeys(size_t count);
   void Remember(Person person);
+  void ChangeKey(const Pseudonym& pseudonym, const KeyId& key);
 
   storage::KvStore& store_;
   const DatabaseId database_;

@@ -65,6 +65,10 @@ void PrintStatus(const json& keyring, std::ostream& out) {
   const json kinds = keyring.value("keys_by_kind", json::object());
   for (const auto& [kind, count] : kinds.items())
     out << (kind == kinds.begin().key() ? ": " : ", ") << kind << " " << count.dump();
+  if (keyring.value("former_keys", 0) > 0) {
+    out << "\n             " << Text(keyring, "former_keys") << " of them former, the last replaced at "
+        << Text(keyring, "former_since").substr(0, 19) << "Z; `cloister keys destroy-former` ends them";
+  }
   out << "\nRecovery     ";
   const json recovery = keyring.value("recovery", json());
   if (recovery.is_object()) {
@@ -113,10 +117,16 @@ void AddStatus(CLI::App& keys, CliContext& context) {
       keys, context, "status", "Show where keys live, who may recover them and what is not protected",
       [&context](GatewayClient& client) -> StatusOr<json> {
         if (!RunningSupervisor(context.data_directory()).ok()) return StoppedStatus(context.data_directory());
-        return client.Get("/admin/v1/keyring");
+        CLOISTER_ASSIGN_OR_RETURN(json keyring, client.Get("/admin/v1/keyring"));
+        // A service that does not answer now must not hide the rest.
+        const auto rotation = client.Get("/admin/v1/keyring/rotation");
+        keyring["rotation"] = rotation.ok() ? *rotation : json(nullptr);
+        return keyring;
       },
       [](const json& reply, std::ostream& out) {
-        reply.contains("running") ? PrintStopped(reply, out) : PrintStatus(reply, out);
+        if (reply.contains("running")) return PrintStopped(reply, out);
+        PrintStatus(reply, out);
+        PrintKeyRotation(reply.value("rotation", json()), out);
       });
 }
 
@@ -224,6 +234,7 @@ void AddRotate(CLI::App& keys, CliContext& context) {
             "Another passphrase, or another PIN of the TPM's keys; running or stopped", false);
   AddChange(*rotate, context, "anchor",
             "Move the epoch key between passphrase, TPM and HSM; running or stopped", true);
+  AddRotateDataCommand(*rotate, context);
 }
 
 }  // namespace
@@ -233,6 +244,7 @@ void AddKeyringCommands(CLI::App& app, CliContext& context) {
   keys->require_subcommand(1);
   AddStatus(*keys, context);
   AddRotate(*keys, context);
+  AddDestroyFormerCommand(*keys, context);
   AddSplitCommand(*keys, context);
   AddEscrowCommand(*keys, context);
   AddRecoverCommand(*keys, context);

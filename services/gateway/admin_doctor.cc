@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // /admin/v1/doctor/{service}: has one service examine everything it stores. Knows nothing of what they find.
-#include <future>
 #include <nlohmann/json.hpp>
 
 #include "services/gateway/gateway.h"
-#include "services/gateway/http_error.h"
 #include "services/gateway/json_body.h"
+#include "services/gateway/slow_reply.h"
 #include "services/server/maintenance.h"
 
 namespace cloister::services {
@@ -15,8 +14,6 @@ using nlohmann::json;
 
 // Hundreds of gigabytes are read at the speed of a disk.
 constexpr std::chrono::milliseconds kExaminationTimeout{24 * 3'600'000};
-// After so long without a byte a client would think that nobody is there; a blank line is none of the answer.
-constexpr std::chrono::seconds kSilenceMax{60};
 constexpr std::string_view kOwnService = "gateway";
 constexpr std::string_view kExamined[] = {"keys", "audit", "retrieval", "ingest", kOwnService};
 
@@ -93,17 +90,7 @@ Status HandleAdminDoctor(const RouteCall& call) {
     CLOISTER_ASSIGN_OR_RETURN(repair, body.Bool("repair", false));
   }
   if (repair) CLOISTER_RETURN_IF_ERROR(RequireRole(call.caller, {}));
-  auto examined = std::async(std::launch::async, [&] { return ExamineAndRecord(call, service, repair); });
-  if (examined.wait_for(kSilenceMax) == std::future_status::ready) {
-    CLOISTER_ASSIGN_OR_RETURN(const json out, examined.get());
-    call.writer.Send(JsonResponse(out));
-    return absl::OkStatus();
-  }
-  call.writer.StartStream({200, "application/json", "", {}});
-  while (examined.wait_for(kSilenceMax) != std::future_status::ready) call.writer.Write("\n");
-  const auto out = examined.get();
-  call.writer.Write(out.ok() ? DumpJson(*out) : AdminError(out.status()).body);
-  return absl::OkStatus();
+  return SendWhenMade(call, [&] { return ExamineAndRecord(call, service, repair); });
 }
 
 }  // namespace cloister::services

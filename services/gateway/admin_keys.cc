@@ -146,6 +146,8 @@ json KeyringJson(const v1::KeyringStatus& keyring) {
           {"anchor", keyring.anchor()},
           {"destroys_for_good", keyring.destroys_for_good()},
           {"doomed", keyring.doomed()},
+          {"former_keys", keyring.former_keys()},
+          {"former_since", keyring.former_since_ns() == 0 ? json(nullptr) : TimeJson(keyring.former_since_ns())},
           {"recovery", std::move(recovery)},
           {"escrow", EscrowJson(keyring.escrow())},
           {"freshness", FreshnessJson(keyring.freshness())},
@@ -154,6 +156,9 @@ json KeyringJson(const v1::KeyringStatus& keyring) {
 }
 
 Status HandleAdminKeys(const RouteCall& call) {
+  if (call.segments.size() > 3 && (call.segments[3] == "rotation" || call.segments[3] == "former")) {
+    return HandleAdminKeyRotation(call);
+  }
   if (call.Is("GET", "/admin/v1/keyring")) {
     CLOISTER_RETURN_IF_ERROR(RequireRole(call.caller, {kRoleAuditor, kRoleCompliance}));
     return GetKeyring(call);

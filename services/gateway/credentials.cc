@@ -6,6 +6,7 @@
 #include "common/bytes.h"
 #include "crypto/hash.h"
 #include "crypto/random.h"
+#include "storage/resealing.h"
 
 namespace cloister::services {
 namespace {
@@ -199,6 +200,23 @@ std::vector<ApiKey> CredentialStore::ListKeys() const {
     return std::tie(a.created_at_ns, a.id) < std::tie(b.created_at_ns, b.id);
   });
   return keys;
+}
+
+StatusOr<uint64_t> CredentialStore::Renew(storage::KeySource& keys, storage::DataKey row_key,
+                                          const DatabaseId& database, const std::function<Status()>& go_on) {
+  {
+    std::lock_guard write_lock(write_mutex_);
+    row_key_ = std::move(row_key);
+  }
+  const auto change = [this](const std::function<StatusOr<storage::WriteBatch>()>& make) -> Status {
+    std::lock_guard write_lock(write_mutex_);
+    CLOISTER_ASSIGN_OR_RETURN(const storage::WriteBatch batch, make());
+    return store_.Write(batch);
+  };
+  std::vector<std::string> families(std::begin(kCredentialColumnFamilies), std::end(kCredentialColumnFamilies));
+  CLOISTER_ASSIGN_OR_RETURN(const storage::Resealed done,
+                            storage::ResealRows({store_, database, keys, std::move(families), change, go_on}));
+  return done.rows;
 }
 
 StatusOr<ApiKey> CredentialStore::CheckToken(std::string_view token) const {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -86,6 +87,11 @@ class CredentialStore {
   // The key that `token` is. Errors: kUnauthenticated, the same for every way a token can be wrong.
   StatusOr<ApiKey> CheckToken(std::string_view token) const;
 
+  // After the service's "rows" key was replaced by `row_key`: what is written from now on is sealed under that, and every
+  // row under the former one sealed anew, the certificate's too; returns how many. Errors: as storage::ResealRows.
+  StatusOr<uint64_t> Renew(storage::KeySource& keys, storage::DataKey row_key, const DatabaseId& database,
+                           const std::function<Status()>& go_on);
+
  private:
   struct UserRow {
     PrincipalId id;
@@ -98,7 +104,7 @@ class CredentialStore {
 
   storage::KvStore& store_;
   const storage::SealedStore& sealed_;
-  const storage::DataKey row_key_;
+  storage::DataKey row_key_;  // Guarded by write_mutex_.
   const Clock& clock_;
   std::mutex write_mutex_;  // Held across the write, so that memory and store change in one order.
   mutable std::mutex mutex_;

@@ -21,6 +21,7 @@ namespace {
 
 // Besides those that run an ask: status, administration and health must be answered while all asks are taken.
 constexpr uint32_t kWorkersBesideAsks = 8;
+constexpr std::string_view kRowsKeyName = "rows";
 
 class GatewayService final : public RunningService {
  public:
@@ -35,6 +36,7 @@ class GatewayService final : public RunningService {
 
  private:
   Status OpenStore(const ServiceContext& context);
+  Status OpenRotation(const ServiceContext& context);
   Status StartHttp(const ServiceContext& context);
 
   // Destroyed from the last to the first.
@@ -49,6 +51,7 @@ class GatewayService final : public RunningService {
   std::unique_ptr<AssertionSigner> signer_;
   std::unique_ptr<Authenticator> authenticator_;
   std::unique_ptr<AskRunner> asks_;
+  std::unique_ptr<KeyRotation> rotation_;
   std::unique_ptr<MaintenanceService> maintenance_;  // Not on the wire: gateway does not call itself.
   std::unique_ptr<BackupDesk> backups_;
   Metrics metrics_;
@@ -68,8 +71,26 @@ Status GatewayService::OpenStore(const ServiceContext& context) {
   CLOISTER_ASSIGN_OR_RETURN(freshness_, FreshnessWatch::Compare(context.ChannelTo("keys"), std::move(fresh)));
   freshness_->Start();
   sealed_ = std::make_unique<storage::SealedStore>(store_->database_id(), *keys_);
-  CLOISTER_ASSIGN_OR_RETURN(row_key_, keys_->GetNamedKey(storage::KeyKind::kStore, "rows"));
+  CLOISTER_ASSIGN_OR_RETURN(row_key_, keys_->GetNamedKey(storage::KeyKind::kStore, kRowsKeyName));
   CLOISTER_ASSIGN_OR_RETURN(credentials_, CredentialStore::Open(*store_, *sealed_, row_key_, clock_));
+  return absl::OkStatus();
+}
+
+Status GatewayService::OpenRotation(const ServiceContext& context) {
+  KeyRotationParts parts{.file = context.OwnDirectory() / kRotationFile, .keys = *keys_, .clock = clock_};
+  parts.levels[kLevelVolumes] = [this] { return std::vector<KeyId>{store_->volume_key()}; };
+  parts.levels[kLevelRows] = [this]() -> StatusOr<std::vector<KeyId>> {
+    CLOISTER_ASSIGN_OR_RETURN(const storage::DataKey key, keys_->GetNamedKey(storage::KeyKind::kStore, kRowsKeyName));
+    return std::vector<KeyId>{key.id};
+  };
+  parts.renew = [this](const std::function<Status()>& go_on) -> StatusOr<uint64_t> {
+    CLOISTER_ASSIGN_OR_RETURN(storage::DataKey key, keys_->GetNamedKey(storage::KeyKind::kStore, kRowsKeyName));
+    CLOISTER_ASSIGN_OR_RETURN(const uint64_t rows,
+                              credentials_->Renew(*keys_, std::move(key), store_->database_id(), go_on));
+    CLOISTER_ASSIGN_OR_RETURN(const uint64_t files, store_->RewriteFiles(go_on));
+    return rows + files;
+  };
+  CLOISTER_ASSIGN_OR_RETURN(rotation_, KeyRotation::Open(std::move(parts)));
   return absl::OkStatus();
 }
 
@@ -120,6 +141,8 @@ StatusOr<std::unique_ptr<RunningService>> GatewayService::Start(const ServiceCon
     CLOISTER_RETURN_IF_ERROR(own->store_->Flush());
     return storage::ExamineStore(*own->store_, *own->keys_, CredentialsToExamine(), options, found);
   };
+  CLOISTER_RETURN_IF_ERROR(service->OpenRotation(context));
+  copies.rotation = service->rotation_.get();
   CLOISTER_ASSIGN_OR_RETURN(service->maintenance_, MaintenanceService::New(std::move(copies)));
   service->backups_ = std::make_unique<BackupDesk>(*service->peers_, *service->keys_, *service->maintenance_,
                                                    service->clock_);

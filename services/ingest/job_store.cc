@@ -5,9 +5,12 @@
 
 #include "common/bytes.h"
 #include "common/log.h"
+#include "storage/resealing.h"
 
 namespace cloister::services {
 namespace {
+
+constexpr std::string_view kRowsKeyName = "rows";
 
 constexpr uint8_t kFormat = 1;
 
@@ -43,17 +46,40 @@ storage::StoreToExamine JobsToExamine() {
 
 StatusOr<std::unique_ptr<JobStore>> JobStore::Open(storage::KvStore& store, const DatabaseId& database,
                                                    storage::KeySource& keys) {
-  CLOISTER_ASSIGN_OR_RETURN(storage::DataKey key, keys.GetNamedKey(storage::KeyKind::kStore, "rows"));
+  CLOISTER_ASSIGN_OR_RETURN(storage::DataKey key, keys.GetNamedKey(storage::KeyKind::kStore, kRowsKeyName));
   return std::unique_ptr<JobStore>(new JobStore(store, database, keys, std::move(key)));
 }
 
 Status JobStore::Put(const v1::Job& job) {
+  std::lock_guard writing(writing_);
   storage::WriteBatch batch;
   CLOISTER_RETURN_IF_ERROR(sealed_.Put(batch, kJobsFamily, job.id(), key_, Encode(job)));
   return store_.Write(batch);
 }
 
+StatusOr<KeyId> JobStore::RowKey() const {
+  CLOISTER_ASSIGN_OR_RETURN(const storage::DataKey key, keys_.GetNamedKey(storage::KeyKind::kStore, kRowsKeyName));
+  return key.id;
+}
+
+StatusOr<uint64_t> JobStore::Renew(const std::function<Status()>& go_on) {
+  {
+    std::lock_guard writing(writing_);
+    CLOISTER_ASSIGN_OR_RETURN(key_, keys_.GetNamedKey(storage::KeyKind::kStore, kRowsKeyName));
+  }
+  const auto change = [this](const std::function<StatusOr<storage::WriteBatch>()>& make) -> Status {
+    std::lock_guard writing(writing_);
+    CLOISTER_ASSIGN_OR_RETURN(const storage::WriteBatch batch, make());
+    return store_.Write(batch);
+  };
+  CLOISTER_ASSIGN_OR_RETURN(
+      const storage::Resealed done,
+      storage::ResealRows({store_, database_, keys_, {std::string(kJobsFamily)}, change, go_on}));
+  return done.rows;
+}
+
 Status JobStore::Delete(std::string_view id) {
+  std::lock_guard writing(writing_);
   storage::WriteBatch batch;
   batch.Delete(kJobsFamily, id);
   return store_.Write(batch);

@@ -2,6 +2,8 @@
 // Ingest jobs at rest: one sealed row per job. Does not run jobs. Thread-safe; writes block on fsync.
 #pragma once
 
+#include <functional>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -35,13 +37,21 @@ class JobStore {
   // `unreadable`.
   StatusOr<std::vector<v1::Job>> List(size_t& unreadable) const;
 
+  // Replacing keys (see services/server/key_rotation.h). The key of the rows; then, after it was replaced, what is under the
+  // former one sealed anew, while jobs go on; returns how many rows. Errors: as storage::ResealRows.
+  StatusOr<KeyId> RowKey() const;
+  StatusOr<uint64_t> Renew(const std::function<Status()>& go_on);
+
  private:
   JobStore(storage::KvStore& store, const DatabaseId& database, storage::KeySource& keys,
            storage::DataKey key)
-      : store_(store), sealed_(database, keys), key_(std::move(key)) {}
+      : store_(store), database_(database), keys_(keys), sealed_(database, keys), key_(std::move(key)) {}
   storage::KvStore& store_;
+  const DatabaseId database_;
+  storage::KeySource& keys_;
   storage::SealedStore sealed_;
-  storage::DataKey key_;
+  std::mutex writing_;  // Held for each change of rows.
+  storage::DataKey key_;  // Guarded by writing_.
 };
 
 }  // namespace cloister::services

@@ -57,6 +57,8 @@ class IngestProcess final : public RunningService {
       CLOISTER_RETURN_IF_ERROR(own->store_->Flush());
       return storage::ExamineStore(*own->store_, *own->keys_, JobsToExamine(), options, found);
     };
+    CLOISTER_RETURN_IF_ERROR(process->OpenRotation(context));
+    parts.rotation = process->rotation_.get();
     CLOISTER_ASSIGN_OR_RETURN(process->maintenance_, MaintenanceService::New(std::move(parts)));
     return process;
   }
@@ -71,6 +73,24 @@ class IngestProcess final : public RunningService {
   explicit IngestProcess(const ServiceContext& context)
       : keys_(NewGrpcKeySource(context.ChannelTo("keys"))),
         peers_(context.ChannelTo("embedding"), context.ChannelTo("retrieval"), context.ChannelTo("audit")) {}
+  Status OpenRotation(const ServiceContext& context) {
+    JobStore* jobs = jobs_.get();
+    storage::RocksDbStore* store = store_.get();
+    KeyRotationParts parts{.file = context.OwnDirectory() / kRotationFile, .keys = *keys_, .clock = clock_};
+    parts.levels[kLevelVolumes] = [store] { return std::vector<KeyId>{store->volume_key()}; };
+    parts.levels[kLevelRows] = [jobs]() -> StatusOr<std::vector<KeyId>> {
+      CLOISTER_ASSIGN_OR_RETURN(const KeyId key, jobs->RowKey());
+      return std::vector<KeyId>{key};
+    };
+    parts.renew = [jobs, store](const std::function<Status()>& go_on) -> StatusOr<uint64_t> {
+      CLOISTER_ASSIGN_OR_RETURN(const uint64_t rows, jobs->Renew(go_on));
+      CLOISTER_ASSIGN_OR_RETURN(const uint64_t files, store->RewriteFiles(go_on));
+      return rows + files;
+    };
+    CLOISTER_ASSIGN_OR_RETURN(rotation_, KeyRotation::Open(std::move(parts)));
+    return absl::OkStatus();
+  }
+
   SystemClock clock_;
   std::unique_ptr<storage::KeySource> keys_;
   IngestPeers peers_;
@@ -78,6 +98,7 @@ class IngestProcess final : public RunningService {
   std::unique_ptr<FreshnessWatch> freshness_;
   std::unique_ptr<JobStore> jobs_;
   std::unique_ptr<IngestService> service_;
+  std::unique_ptr<KeyRotation> rotation_;
   std::unique_ptr<MaintenanceService> maintenance_;
 };
 

@@ -91,6 +91,8 @@ class RetrievalProcess final : public RunningService {
     parts.examine = [corpus = process->corpus_.get(), store = process->store_.get()](const auto& options, auto& found) {
       return retrieval::ExamineCorpus(*corpus, store, options, found);
     };
+    CLOISTER_RETURN_IF_ERROR(process->OpenRotation(context));
+    parts.rotation = process->rotation_.get();
     CLOISTER_ASSIGN_OR_RETURN(process->maintenance_, MaintenanceService::New(std::move(parts)));
     // What a crash left; what fails now is tried again by the upkeep.
     const Status delivered = DeliverOutbox(process->corpus_->rows(), process->audit_);
@@ -118,6 +120,23 @@ class RetrievalProcess final : public RunningService {
         verifier_(context.config().String("appliance.tenant"), FetchAssertionKey(keys_channel_), clock_),
         contexts_(clock_) {}
 
+  Status OpenRotation(const ServiceContext& context) {
+    retrieval::Corpus* corpus = corpus_.get();
+    storage::RocksDbStore* store = store_.get();
+    KeyRotationParts parts{.file = context.OwnDirectory() / kRotationFile, .keys = *keys_, .clock = clock_};
+    parts.levels[kLevelVolumes] = [store] { return std::vector<KeyId>{store->volume_key()}; };
+    parts.levels[kLevelRows] = [corpus] { return corpus->RowKeys(); };
+    parts.levels[kLevelDocuments] = [corpus] { return corpus->DocumentKeys(); };
+    parts.levels[kLevelSegments] = [corpus] { return corpus->SegmentKeys(); };
+    parts.renew = [corpus, store](const std::function<Status()>& go_on) -> StatusOr<uint64_t> {
+      CLOISTER_ASSIGN_OR_RETURN(const uint64_t rows, corpus->Renew(go_on));
+      CLOISTER_ASSIGN_OR_RETURN(const uint64_t files, store->RewriteFiles(go_on));
+      return rows + files;
+    };
+    CLOISTER_ASSIGN_OR_RETURN(rotation_, KeyRotation::Open(std::move(parts)));
+    return absl::OkStatus();
+  }
+
   SystemClock clock_;
   std::shared_ptr<grpc::Channel> keys_channel_;
   std::unique_ptr<storage::KeySource> keys_;
@@ -137,6 +156,7 @@ class RetrievalProcess final : public RunningService {
   std::unique_ptr<ServiceErasureAudit> erasure_audit_;
   std::unique_ptr<retrieval::Eraser> eraser_;
   std::unique_ptr<ErasureService> erasure_;
+  std::unique_ptr<KeyRotation> rotation_;
   std::unique_ptr<MaintenanceService> maintenance_;
   std::unique_ptr<Upkeep> upkeep_;
 };

@@ -15,6 +15,13 @@ StatusOr<std::string> FolderName(std::string_view id) {
   return HexEncode(id);
 }
 
+template <class Message>
+grpc::Status Answer(StatusOr<Message> made, Message& response) {
+  if (!made.ok()) return ToGrpc(made.status());
+  response = *std::move(made);
+  return grpc::Status::OK;
+}
+
 }  // namespace
 
 StatusOr<std::unique_ptr<MaintenanceService>> MaintenanceService::New(MaintenanceParts parts) {
@@ -67,10 +74,7 @@ Status MaintenanceService::Drop(std::string_view id) {
 
 grpc::Status MaintenanceService::Checkpoint(grpc::ServerContext*, const v1::CheckpointRequest* request,
                                             v1::CheckpointResponse* response) {
-  auto made = Make(request->id());
-  if (!made.ok()) return ToGrpc(made.status());
-  *response = *std::move(made);
-  return grpc::Status::OK;
+  return Answer(Make(request->id()), *response);
 }
 
 grpc::Status MaintenanceService::DropCheckpoint(grpc::ServerContext*,
@@ -115,15 +119,64 @@ StatusOr<v1::Examination> MaintenanceService::ExamineNow(bool repair, std::funct
 
 grpc::Status MaintenanceService::Examine(grpc::ServerContext* context, const v1::ExamineRequest* request,
                                          v1::Examination* response) {
-  auto examined = ExamineNow(request->repair(), [context] { return context->IsCancelled(); });
-  if (!examined.ok()) return ToGrpc(examined.status());
-  *response = *std::move(examined);
-  return grpc::Status::OK;
+  return Answer(ExamineNow(request->repair(), [context] { return context->IsCancelled(); }), *response);
+}
+
+void MaintenanceService::Stop() {
+  stopping_ = true;
+  if (parts_.rotation != nullptr) parts_.rotation->Stop();
+}
+
+StatusOr<v1::KeyRotationState> MaintenanceService::KeyRotationNow() const {
+  if (parts_.rotation == nullptr) return Error(StatusCode::kUnimplemented, "this service's keys are not rotated");
+  const KeyRotation::State state = parts_.rotation->GetState();
+  v1::KeyRotationState out;
+  for (const std::string& level : parts_.rotation->levels()) out.add_levels_known(level);
+  for (const std::string& level : state.levels) out.add_levels(level);
+  out.set_running(state.running);
+  out.set_replaced(state.replaced);
+  out.set_renewed(state.renewed);
+  if (state.finished_at) out.set_finished_ns(state.finished_at->time_since_epoch().count());
+  out.set_problem(state.problem);
+  return out;
+}
+
+StatusOr<v1::KeyRotationState> MaintenanceService::RotateKeysNow(const std::vector<std::string>& levels) {
+  if (parts_.rotation != nullptr) CLOISTER_RETURN_IF_ERROR(parts_.rotation->Start(levels));
+  return KeyRotationNow();
+}
+
+StatusOr<v1::EndFormerKeysResponse> MaintenanceService::EndFormerKeysNow() {
+  if (parts_.rotation == nullptr) return Error(StatusCode::kUnimplemented, "this service's keys are not rotated");
+  CLOISTER_ASSIGN_OR_RETURN(const KeyRotation::Ended ended, parts_.rotation->EndFormerKeys());
+  v1::EndFormerKeysResponse out;
+  out.set_renewed(ended.renewed);
+  out.set_destroyed(ended.destruction.destroyed);
+  out.set_epoch(ended.destruction.epoch);
+  out.set_escrow(ended.destruction.escrow);
+  out.set_for_good(ended.destruction.for_good);
+  return out;
+}
+
+grpc::Status MaintenanceService::RotateKeys(grpc::ServerContext*, const v1::RotateKeysRequest* request,
+                                            v1::KeyRotationState* response) {
+  return Answer(RotateKeysNow({request->levels().begin(), request->levels().end()}), *response);
+}
+
+grpc::Status MaintenanceService::GetKeyRotation(grpc::ServerContext*, const v1::GetKeyRotationRequest*,
+                                                v1::KeyRotationState* response) {
+  return Answer(KeyRotationNow(), *response);
+}
+
+grpc::Status MaintenanceService::EndFormerKeys(grpc::ServerContext*, const v1::EndFormerKeysRequest*,
+                                               v1::EndFormerKeysResponse* response) {
+  return Answer(EndFormerKeysNow(), *response);
 }
 
 std::vector<MethodRule> MaintenanceRules() {
   std::vector<MethodRule> rules;
-  for (const char* method : {"Checkpoint", "DropCheckpoint", "Examine"}) {
+  for (const char* method :
+       {"Checkpoint", "DropCheckpoint", "Examine", "RotateKeys", "GetKeyRotation", "EndFormerKeys"}) {
     rules.push_back({std::string("/cloister.v1.Maintenance/") + method, {"gateway"}});
   }
   return rules;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Maintenance RPC service: copies of a service's databases, and of the log, in a folder that a backup
-// reads, and examinations of what it stores. Does not copy anything anywhere else, and knows neither RocksDB
-// nor the log: its owner gives it the functions. Thread-safe; one copy and one examination at a time; blocks
-// on the disk.
+// reads, examinations of what it stores, and rotation of its data keys. Does not copy anything anywhere else,
+// and knows neither RocksDB nor the log: its owner gives it the functions. Thread-safe; one copy and one
+// examination at a time; blocks on the disk.
 #pragma once
 
 #include <atomic>
@@ -18,6 +18,7 @@
 #include "cloister/v1/maintenance.grpc.pb.h"
 #include "common/id.h"
 #include "common/status.h"
+#include "services/server/key_rotation.h"
 #include "services/server/rpc_server.h"
 #include "storage/examination.h"
 
@@ -40,6 +41,8 @@ struct MaintenanceParts {
   // Reads everything that the service stores. May be empty: the service examines nothing. What it found
   // before an error counts. Errors: kCancelled, kUnavailable.
   std::function<Status(const storage::ExaminationOptions& options, storage::Examination& found)> examine;
+  // May be null: the service's keys are not rotated. Must outlive the service.
+  KeyRotation* rotation = nullptr;
 };
 
 v1::Examination ToMessage(const storage::Examination& found);
@@ -56,8 +59,12 @@ class MaintenanceService final : public v1::Maintenance::Service {
   // One at a time, whoever asks. `cancelled` may be empty. Errors: kResourceExhausted (another is under way),
   // kUnimplemented (the service examines nothing), kCancelled, kUnavailable.
   StatusOr<v1::Examination> ExamineNow(bool repair, std::function<bool()> cancelled);
-  // Ends an examination under way, and lets none begin.
-  void Stop() { stopping_ = true; }
+  // Without gRPC as well. Errors: those of KeyRotation; kUnimplemented (the service's keys are not rotated).
+  StatusOr<v1::KeyRotationState> RotateKeysNow(const std::vector<std::string>& levels);
+  StatusOr<v1::KeyRotationState> KeyRotationNow() const;
+  StatusOr<v1::EndFormerKeysResponse> EndFormerKeysNow();
+  // Ends an examination or a rotation under way, and lets none begin. The next start goes on with the rotation.
+  void Stop();
 
   grpc::Status Checkpoint(grpc::ServerContext*, const v1::CheckpointRequest*,
                           v1::CheckpointResponse*) override;
@@ -65,6 +72,12 @@ class MaintenanceService final : public v1::Maintenance::Service {
                               v1::DropCheckpointResponse*) override;
   grpc::Status Examine(grpc::ServerContext* context, const v1::ExamineRequest* request,
                        v1::Examination* response) override;
+  grpc::Status RotateKeys(grpc::ServerContext*, const v1::RotateKeysRequest* request,
+                          v1::KeyRotationState* response) override;
+  grpc::Status GetKeyRotation(grpc::ServerContext*, const v1::GetKeyRotationRequest*,
+                              v1::KeyRotationState* response) override;
+  grpc::Status EndFormerKeys(grpc::ServerContext*, const v1::EndFormerKeysRequest*,
+                             v1::EndFormerKeysResponse* response) override;
 
  private:
   explicit MaintenanceService(MaintenanceParts parts) : parts_(std::move(parts)) {}

@@ -12,7 +12,6 @@ import random
 import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 import unittest
@@ -21,35 +20,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 from appliance import Appliance, CommandFailed, binaries_from_environment  # noqa: E402
 from devices import PIN, SoftwareToken, SoftwareTpm  # noqa: E402
+from lockers import READY_SECONDS, WithAppliance, await_ready, keyring, secret_file  # noqa: E402
 
 ROUNDS = int(os.environ.get("CLOISTER_KILL_ROUNDS", "4"))
 SEED = int(os.environ.get("CLOISTER_SEED", random.SystemRandom().randrange(2**32)))
-READY_SECONDS = 120
-QUESTION = "To which cabinet belongs locker 4?"
 WRONG_PASSPHRASE = 3
-
-
-def secret_file(folder, name, text):
-    path = folder / name
-    path.write_text(text + "\n")
-    path.chmod(0o600)
-    return path
-
-
-def await_ready(appliance):
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            if appliance.http("GET", "/readyz", timeout=5)[0] == 200:
-                return
-        except (OSError, ValueError):
-            pass
-        time.sleep(0.1)
-    raise AssertionError(appliance.cli("status", check=False).stdout)
-
-
-def keyring(appliance):
-    return json.loads(appliance.cli("keys", "status", "--json").stdout)
 
 
 def events(appliance, wanted):
@@ -62,34 +37,6 @@ def events(appliance, wanted):
         if wanted(found) or time.monotonic() > deadline:
             return found
         time.sleep(0.5)
-
-
-class WithAppliance(unittest.TestCase):
-    def setUp(self):
-        folder = pathlib.Path(tempfile.mkdtemp(prefix="clr-"))
-        self.addCleanup(shutil.rmtree, folder, True)
-        self.escrow = folder / "escrow"
-        self.escrow.mkdir()
-        self.appliance = Appliance(binaries_from_environment(), folder,
-                                   f'[gateway]\nlisten = ""\n[keys]\nescrow_directory = "{self.escrow}"\n')
-        self.addCleanup(self.appliance.close)
-
-    def fill(self):
-        self.appliance.add_user("u", ["g"])
-        self.appliance.add_collection("c", ["g"])
-        self.key = self.appliance.api_key("u")
-        self.documents = self.appliance.folder / "documents"
-        self.documents.mkdir()
-        for number in range(8):
-            self.write_document(number)
-        self.appliance.ingest(self.documents, "c")
-
-    def write_document(self, number):
-        (self.documents / f"d{number}.md").write_text(
-            f"# Locker {number}\n\nThe locker with number {number} belongs to cabinet {number * 7 + 3}.\n")
-
-    def quotes(self, appliance=None):
-        return [quote["text"] for quote in (appliance or self.appliance).ask(QUESTION, self.key)["quotes"]]
 
 
 class Software(WithAppliance):
