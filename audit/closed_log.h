@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A log that nobody writes any more, such as one of a former generation: its entries and their receipts. What it
-// gives was checked against the signed checkpoint by way of tiles and tiles of tiles, so damage in one place does not
-// hide the rest. Does not look at what nobody asked for (audit/verifier.h does) and opens no sections. Reads only.
-// SPEC: docs/formats/audit.md "On disk"
+// A log that nobody writes any more, such as one of a former generation: its entries and their receipts. What
+// it gives was checked against the signed checkpoint by way of tiles and tiles of tiles, so damage in one
+// place does not hide the rest. Does not look at what nobody asked for (audit/verifier.h does) and opens no
+// sections. Reads only. SPEC: docs/formats/audit.md "On disk"
 #pragma once
 
 #include <cstdint>
@@ -19,24 +19,25 @@
 
 namespace cloister::audit {
 
-// Not thread-safe. Blocks on the disk. Holds the right edge, what journals hold and a tile a level: memory does not
-// grow with the log.
+// Not thread-safe. Blocks on the disk. Holds the right edge, what journals hold and a tile a level: memory
+// does not grow with the log.
 class ClosedLog {
  public:
-  // `folder` is an export, or the directory of a log whose writer is gone. Errors: kDataLoss (checkpoint, right edge
-  // or journal is missing or damaged, or another key signed it), kFailedPrecondition (a later journal format),
-  // kUnavailable.
+  // `folder` is an export, or the directory of a log whose writer is gone. Errors: kDataLoss (checkpoint,
+  // right edge or journal is missing or damaged, or another key signed it), kFailedPrecondition (a later
+  // journal format), kUnavailable.
   static StatusOr<ClosedLog> Open(const std::filesystem::path& folder, NoteVerifier verifier);
 
   const Checkpoint& checkpoint() const { return published_.checkpoint; }
-  // Entries: those that the checkpoint covers, and after them what was durable in a journal when the writer ended.
+  // Entries: those that the checkpoint covers, and after them what was durable in a journal when the writer
+  // ended.
   uint64_t size() const { return published_.checkpoint.size + journalled_.size(); }
 
-  // As LogWriter::Read. What no checkpoint covers is as the journal has it. Errors: kDataLoss (an entry at or after
-  // `first` is missing or not what was signed; those of the next bundle may read), kUnavailable.
+  // As LogWriter::Read. What no checkpoint covers is as the journal has it. Errors: kDataLoss (an entry at or
+  // after `first` is missing or not what was signed; those of the next bundle may read), kUnavailable.
   StatusOr<std::vector<std::string>> Read(uint64_t first, uint32_t count);
-  // As LogWriter::Prove. Errors: kNotFound (no such entry), kFailedPrecondition (no checkpoint covers it, and none
-  // will), kDataLoss, kUnavailable.
+  // As LogWriter::Prove. Errors: kNotFound (no such entry), kFailedPrecondition (no checkpoint covers it, and
+  // none will), kDataLoss, kUnavailable.
   StatusOr<Receipt> Prove(uint64_t index);
 
  private:

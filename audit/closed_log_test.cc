@@ -53,7 +53,8 @@ class ClosedLogTest : public ::testing::Test {
 };
 
 TEST_F(ClosedLogTest, EveryEntryReadsAndIsProven) {
-  for (const uint64_t size : {uint64_t{0}, uint64_t{1}, uint64_t{255}, uint64_t{256}, uint64_t{257}, uint64_t{600}}) {
+  for (const uint64_t size :
+       {uint64_t{0}, uint64_t{1}, uint64_t{255}, uint64_t{256}, uint64_t{257}, uint64_t{600}}) {
     std::error_code ignored;
     for (const fs::path& folder : {live_.path(), folder_}) {
       for (const auto& entry : fs::directory_iterator(folder, ignored)) fs::remove_all(entry.path());

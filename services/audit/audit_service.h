@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "cloister/v1/maintenance.pb.h"
 #include "common/clock.h"
 #include "services/audit/clock_watch.h"
+#include "services/audit/former_logs.h"
 #include "services/audit/generation.h"
 #include "services/audit/gone_documents.h"
 #include "services/audit/guarded_store.h"
@@ -103,6 +105,11 @@ class AuditService final : public v1::Audit::Service {
   Status ForgetPeople(const v1::ForgetRequest& request, v1::ForgetResponse& response);
   Status FindReleased(const v1::FindReleasesRequest& request, v1::FindReleasesResponse& response,
                       const std::function<bool()>& cancelled);
+  // The logs of before a restore. Errors: kUnavailable (keys).
+  StatusOr<std::vector<FormerLog>> FormerLogsHere() const;
+  // The one that a request means, or nothing when it means the present log. Errors: those of OpenFormerLog.
+  StatusOr<std::optional<FormerLog>> FormerLogOf(uint32_t generation) const;
+  StatusOr<std::string> LogKeyOf(const std::string& origin) const;
   // Destroys the keys of those whose forgetting was begun, then what is left of them. `forgetting_` is held.
   Status FinishForgetting(const std::vector<Person>& people, v1::ForgetResponse& response);
   void FinishInterruptedForgetting();
