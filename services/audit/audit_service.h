@@ -74,7 +74,7 @@ class AuditService final : public v1::Audit::Service {
   // Errors: kDataLoss, kResourceExhausted, kUnavailable.
   StatusOr<v1::LogCheckpoint> CopyLog(const std::filesystem::path& folder) const;
 
-  // Verifies the whole log and those of before, and opens every section that the log speaks of (see examination.h), while
+  // Verifies the whole log and those of before, and opens every section that they speak of (see examination.h), while
   // records go on. Counts "log", "former logs" and "sections". Thread-safe; blocks. Errors: kCancelled, kUnavailable.
   Status ExamineLog(const storage::ExaminationOptions& options, storage::Examination& out) const;
 
@@ -113,7 +113,6 @@ class AuditService final : public v1::Audit::Service {
   // Destroys the keys of those whose forgetting was begun, then what is left of them. `forgetting_` is held.
   Status FinishForgetting(const std::vector<Person>& people, v1::ForgetResponse& response);
   void FinishInterruptedForgetting();
-  Status ExamineSections(const storage::ExaminationOptions& options, storage::Examination& out) const;
   // Checked and made into an event: pseudonyms for names, sealed bytes for sections.
   StatusOr<audit::Event> MakeEvent(const v1::AppendRequest& request);
   // `names`: the actor when it is a user, the subjects, whom the sections are about.
