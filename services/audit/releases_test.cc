@@ -121,7 +121,7 @@ TEST_F(ReleasesTest, AssemblesARecordOfSeveralEntries) {
 }
 
 TEST_F(ReleasesTest, NamesTheGenerationAndPutsNoRecordTogetherAcrossLogsOrGaps) {
-  const auto parts = Entries("ask.release", "{\"a\":\"" + std::string(2 * audit::kBodyPartBytesMax, 'x') +
+  const auto parts = Entries("ask.release", "{\"a\":\"" + std::string(5 * audit::kBodyPartBytesMax, 'x') +
                                                 "\",\"passages\":[" + Passage(kOne, kVersion) + "]}");
   ASSERT_GE(parts.size(), 3u);
   ReleaseFinder finder = Finder({kOne});
