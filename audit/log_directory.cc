@@ -66,7 +66,19 @@ Status LogDirectory::Create(const NoteSigner& signer) const {
 
 StatusOr<Recovered> LogDirectory::Recover(const NoteVerifier& verifier) const {
   Recovered recovered;
-  PublishedLog& published = recovered.published;
+  CLOISTER_RETURN_IF_ERROR(ReadPublished(verifier, recovered.published));
+  CLOISTER_RETURN_IF_ERROR(ReadJournals(true, recovered));
+  return recovered;
+}
+
+StatusOr<Recovered> LogDirectory::ReadClosed(const NoteVerifier& verifier) const {
+  Recovered recovered;
+  CLOISTER_RETURN_IF_ERROR(ReadPublished(verifier, recovered.published));
+  CLOISTER_RETURN_IF_ERROR(ReadJournals(false, recovered));
+  return recovered;
+}
+
+Status LogDirectory::ReadPublished(const NoteVerifier& verifier, PublishedLog& published) const {
   CLOISTER_ASSIGN_OR_RETURN(published.note,
                             ReadPart(root_ / kCheckpointFile, kNoteBytesMax, "the checkpoint"));
   auto checkpoint = OpenCheckpoint(published.note, verifier);
@@ -94,11 +106,10 @@ StatusOr<Recovered> LogDirectory::Recover(const NoteVerifier& verifier) const {
     for (const std::string_view entry : *entries) hashes += LeafHash(entry).bytes();
     if (hashes != published.tiles.Partial(0)) return Damaged(path + " does not match its tile");
   }
-  CLOISTER_RETURN_IF_ERROR(ReadJournals(recovered));
-  return recovered;
+  return absl::OkStatus();
 }
 
-Status LogDirectory::ReadJournals(Recovered& recovered) const {
+Status LogDirectory::ReadJournals(bool needed, Recovered& recovered) const {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(root_, error)) {
     const std::string name = entry.path().filename().string();
@@ -110,7 +121,9 @@ Status LogDirectory::ReadJournals(Recovered& recovered) const {
   std::sort(recovered.journals.begin(), recovered.journals.end());
   const uint64_t size = recovered.published.checkpoint.size;
   // Creation writes the checkpoint first, so only a log that never took a record may be without a journal.
-  if (recovered.journals.empty()) return size == 0 ? absl::OkStatus() : Damaged("the journal is missing");
+  if (recovered.journals.empty()) {
+    return size == 0 || !needed ? absl::OkStatus() : Damaged("the journal is missing");
+  }
   uint64_t next = 0;
   for (size_t i = 0; i < recovered.journals.size(); ++i) {
     CLOISTER_ASSIGN_OR_RETURN(const std::string file,

@@ -47,6 +47,8 @@ class LogDirectory {
   // Reads the checkpoint, checks its signature and that the right edge has the signed root, and reads the
   // journals. Errors: kDataLoss, kFailedPrecondition (a later journal format), kUnavailable.
   StatusOr<Recovered> Recover(const NoteVerifier& verifier) const;
+  // As Recover, of a log that nobody writes any more: an export has no journal, and needs none. Errors: likewise.
+  StatusOr<Recovered> ReadClosed(const NoteVerifier& verifier) const;
 
   // Durable when they return. Errors: kResourceExhausted, kUnavailable.
   Status WriteTile(const TileId& tile, std::string_view hashes) const;
@@ -81,7 +83,9 @@ class LogDirectory {
   const std::filesystem::path& root() const { return root_; }
 
  private:
-  Status ReadJournals(Recovered& recovered) const;
+  Status ReadPublished(const NoteVerifier& verifier, PublishedLog& published) const;
+  // `needed`: a log that took a record and has no journal is damaged.
+  Status ReadJournals(bool needed, Recovered& recovered) const;
   Status WriteAt(const std::string& path, std::string_view bytes) const;
   std::filesystem::path root_;
 };

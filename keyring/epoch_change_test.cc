@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <fstream>
 #include <set>
 #include <thread>
 
@@ -300,6 +301,18 @@ TEST_F(EpochChangeTest, CountsEveryUseOfAnEpochKey) {
   EXPECT_EQ(use.wrapped, 5u);
   EXPECT_EQ(use.unwrapped, 5u);
   EXPECT_EQ(keyring->TakeUse().wrapped, 0u);
+}
+
+// What somebody did to the file must not take the place of a good escrowed copy.
+TEST_F(EpochChangeTest, ASnapshotIsTheFileAsItWasWrittenWhateverBecameOfIt) {
+  auto keyring = CreateInDevice();
+  ASSERT_TRUE(keyring->CreateKeys("test", KeyKind::kDocument, 2).ok());
+  ASSERT_TRUE(keyring->RotateEpoch().ok());
+  ASSERT_TRUE(keyring->CreateKeys("test", KeyKind::kDocument, 1).ok());
+  const std::string written = *ReadFile(path_, 1024 * 1024);
+  EXPECT_EQ(keyring->TakeSnapshot()->file, written);
+  std::ofstream(path_, std::ios::binary) << "no keyring";
+  EXPECT_EQ(keyring->TakeSnapshot()->file, written);
 }
 
 TEST_F(EpochChangeTest, RestoresUnderAnotherAnchor) {

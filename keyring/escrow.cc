@@ -15,7 +15,6 @@ constexpr uint8_t kFormat = 1;
 constexpr std::string_view kInfo = "cloister/v1/escrow";
 constexpr size_t kPublicKeyBytes = 32;
 constexpr size_t kSealedKeyBytes = kEpochKeyBytes + crypto::kHpkeOverheadBytes;
-constexpr size_t kEscrowFileBytesMax = kKeyringFileBytesMax + 4096;
 constexpr size_t kFileHeadBytes = 4 + 1 + kIdBytes;  // Enough to see whose copy it is.
 
 EscrowHeader ReadHeader(ByteReader& in) {

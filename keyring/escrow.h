@@ -18,6 +18,8 @@
 
 namespace cloister::keyring {
 
+constexpr size_t kEscrowFileBytesMax = kKeyringFileBytesMax + 4096;
+
 struct EscrowHeader {
   DatabaseId appliance;
   uint64_t generation = 0;

@@ -134,7 +134,8 @@ class Keyring {
   // Who may recover from now on; replaces those before. Errors: kResourceExhausted, kUnavailable.
   Status SetRecovery(const RecoveryKey& recovery);
 
-  // The file as it is now, and the present epoch key, for an escrowed copy (keyring/escrow.h).
+  // The file as it was last written, and the present epoch key, for an escrowed copy (keyring/escrow.h). Made from what
+  // is open: a file that was damaged or put back since is not copied over a good copy.
   struct Snapshot {
     std::string file;
     KeyringHeader header;

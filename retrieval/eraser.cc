@@ -201,6 +201,7 @@ StatusOr<ErasurePlan> Eraser::Plan(const ErasureTarget& target) const {
   CLOISTER_ASSIGN_OR_RETURN(const ErasureAudit::Releases releases, audit_.CountReleases(ids));
   plan.releases = releases.releases;
   plan.recipients = releases.recipients;
+  plan.not_counted = releases.not_counted;
   return plan;
 }
 
@@ -386,6 +387,7 @@ Status Eraser::Complete(ErasureRecord& record) {
   record.releases = releases.releases;
   record.recipients = releases.recipients;
   CLOISTER_RETURN_IF_ERROR(Verify(record));
+  record.outside.insert(record.outside.end(), releases.not_counted.begin(), releases.not_counted.end());
   record.completed_at_ns = clock_.Now().time_since_epoch().count();
   CLOISTER_ASSIGN_OR_RETURN(record.audit_completed, audit_.RecordCompleted(record));
   record.subject.clear();

@@ -47,6 +47,7 @@ struct ErasurePlan {
   std::vector<Hold> holds;  // Every one that stands against it, once.
   uint64_t rows = 0, chunks = 0, keys = 0, releases = 0, recipients = 0;
   uint32_t segments = 0;
+  std::vector<std::string> not_counted;  // Sentences: why there may be more releases and recipients.
 };
 
 // What audit does for an erasure. Thread-safe.
@@ -67,6 +68,7 @@ class ErasureAudit {
   virtual StatusOr<Forgotten> Forget(const std::vector<DocumentId>& documents, const std::string& subject) = 0;
   struct Releases {
     uint64_t releases = 0, recipients = 0;
+    std::vector<std::string> not_counted;  // Sentences: why there may be more; empty: all of the log was read.
   };
   virtual StatusOr<Releases> CountReleases(const std::vector<DocumentId>& documents) = 0;
 };

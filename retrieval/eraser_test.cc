@@ -40,7 +40,7 @@ class FakeErasureAudit final : public ErasureAudit {
     return Forgotten{subject == "patient-7" || subject == "log-only" ? 1u : 0u, documents.size()};
   }
   StatusOr<Releases> CountReleases(const std::vector<DocumentId>& documents) override {
-    return Releases{3 * documents.size(), documents.empty() ? 0u : 2u};
+    return Releases{3 * documents.size(), documents.empty() ? 0u : 2u, not_counted};
   }
   StatusOr<uint64_t> Note(const std::string& what, const ErasureRecord& record) {
     if (!failure.ok()) return failure;
@@ -50,7 +50,7 @@ class FakeErasureAudit final : public ErasureAudit {
     return names.size();
   }
   std::function<Rows*()> rows;
-  std::vector<std::string> names, recipients, steps;
+  std::vector<std::string> names, recipients, steps, not_counted;
   std::vector<ErasureRecord> records;
   std::set<DocumentId> forgotten;
   Status failure;
@@ -109,6 +109,19 @@ class EraserTest : public testing::Test {
   FakeErasureAudit audit_;
   std::unique_ptr<Eraser> eraser_;
 };
+
+// A part of the log that cannot be read does not keep anything from being erased; plan and receipt say it.
+TEST_F(EraserTest, WhatCouldNotBeCountedIsSaidInPlanAndReceipt) {
+  PutAbout("gone.md", "morphine is gone");
+  EXPECT_TRUE(eraser_->Plan(Document("gone.md"))->not_counted.empty());
+  audit_.not_counted = {"The audit log of generation 1 could not be read whole."};
+  EXPECT_EQ(eraser_->Plan(Document("gone.md"))->not_counted, audit_.not_counted);
+  const auto record = Erase(Document("gone.md"));
+  ASSERT_TRUE(record.ok()) << record.status();
+  EXPECT_EQ(record->step, ErasureStep::kCompleted);
+  EXPECT_EQ(record->outside.back(), audit_.not_counted.front());
+  EXPECT_EQ(audit_.records.back().outside.back(), audit_.not_counted.front()) << "it is in the signed record, too";
+}
 
 TEST_F(EraserTest, ADocumentGoesWithItsRowsKeysAndSegments) {
   const auto kept = PutAbout("kept.md", "insulin is kept");

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The two calls that erasure makes: who was handed something, and whom the log forgets.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <vector>
 
 #include "common/log.h"
 #include "services/audit/audit_service.h"
@@ -15,6 +17,42 @@ using nlohmann::json;
 
 // Entries that one step of a reading of the whole log asks for: whole bundles.
 constexpr uint32_t kEntriesPerStep = 4 * audit::kTileWidth;
+
+// One former log, from its beginning. What of it cannot be read is told in `report` and keeps nothing else
+// from being found. Errors: kCancelled.
+Status SearchFormer(FormerLog& former, const std::function<bool()>& cancelled, ReleaseFinder& finder,
+                    v1::FormerLog& report) {
+  report.set_generation(former.generation);
+  report.set_origin(former.origin);
+  report.set_problem(former.problem);
+  if (!former.log) return absl::OkStatus();
+  finder.Begin(former.generation);
+  uint64_t lost = 0;
+  std::string why;
+  for (uint64_t at = 0; at < former.log->size();) {
+    if (cancelled()) return Error(StatusCode::kCancelled, "the caller went away");
+    const auto entries = former.log->Read(at, kEntriesPerStep);
+    if (!entries.ok()) {
+      if (why.empty()) why = MessageOf(entries.status());
+      const uint64_t next = std::min(former.log->size(), (at / audit::kTileWidth + 1) * audit::kTileWidth);
+      lost += next - at;
+      at = next;
+      finder.Begin(former.generation);
+      continue;
+    }
+    for (const std::string& entry : *entries) {
+      const Status taken = finder.Take(entry);
+      if (!taken.ok() && why.empty()) why = MessageOf(taken);
+    }
+    at += entries->size();
+  }
+  report.set_entries(former.log->size() - lost);
+  if (why.empty()) return absl::OkStatus();
+  const std::string unread = lost == 0 ? "holds a record that cannot be read: " + why
+                                       : std::to_string(lost) + " of its entries cannot be read: " + why;
+  report.set_problem(former.problem.empty() ? unread : former.problem + "; " + unread);
+  return absl::OkStatus();
+}
 
 }  // namespace
 
@@ -78,9 +116,18 @@ Status AuditService::FindReleased(const v1::FindReleasesRequest& request, v1::Fi
                                   const std::function<bool()>& cancelled) {
   if (request.requested_by().empty()) return InvalidArgument("requested_by must name the person who asks");
   CLOISTER_ASSIGN_OR_RETURN(ReleaseFinder finder, ReleaseFinder::New(request));
+  CLOISTER_ASSIGN_OR_RETURN(std::vector<FormerLog> formers, FormerLogsHere());
   const uint64_t size = log_->State().size;
-  const json body = {{"first", "0"}, {"count", size}, {"documents", request.documents_size()}};
+  json body = {{"first", "0"}, {"count", size}, {"documents", request.documents_size()}};
+  for (const FormerLog& former : formers) {
+    if (former.log) body["generations"].push_back(former.generation);
+  }
   CLOISTER_RETURN_IF_ERROR(RecordOwn("audit.queried", body.dump(), request.requested_by(), "").status());
+  std::vector<v1::FormerLog> reports(formers.size());
+  for (size_t i = 0; i < formers.size(); ++i) {
+    CLOISTER_RETURN_IF_ERROR(SearchFormer(formers[i], cancelled, finder, reports[i]));
+  }
+  finder.Begin(generation_.number);
   for (uint64_t at = 0; at < size;) {
     if (cancelled()) return Error(StatusCode::kCancelled, "the caller went away");
     CLOISTER_ASSIGN_OR_RETURN(const auto entries, log_->Read(at, kEntriesPerStep));
@@ -89,6 +136,8 @@ Status AuditService::FindReleased(const v1::FindReleasesRequest& request, v1::Fi
     at += entries.size();
   }
   response = finder.Result();
+  response.set_generation(generation_.number);
+  response.mutable_former_logs()->Assign(reports.begin(), reports.end());
   for (v1::FoundRelease& release : *response.mutable_releases()) {
     const auto pseudonym = Pseudonym::FromHex(release.pseudonym());
     const auto person = pseudonym.ok() ? people_.Find(*pseudonym) : NotFound("not a person");

@@ -8,6 +8,8 @@
 #include <thread>
 #include <vector>
 
+#include "audit/closed_log.h"
+#include "audit/log_directory.h"
 #include "audit/log_writer.h"
 #include "audit/verifier.h"
 #include "common/bytes.h"
@@ -31,6 +33,9 @@ constexpr const char* kRestore =
     "a log cannot be made anew: restore a backup by `cloister backup restore FOLDER` into a new data "
     "directory, where the "
     "log begins its next generation; keep this one as evidence";
+
+constexpr const char* kRestoreFormer =
+    "put it back from a backup into audit/former/; until then what was recorded in it is not found";
 
 std::set<KeyId> KeysBeingForgotten(const storage::Snapshot& snapshot) {
   std::set<KeyId> keys;
@@ -103,37 +108,114 @@ void ExamineLogFolder(const fs::path& folder, std::string_view part, std::string
   }
 }
 
-void ExamineFormerLogs(const fs::path& audit_directory, std::string_view seed, Examination& out) {
-  std::error_code error;
-  std::vector<fs::path> folders;
-  for (const auto& entry : fs::directory_iterator(audit_directory / kFormerLogsFolder, error))
-    folders.push_back(entry.path());
-  std::sort(folders.begin(), folders.end());
-  for (const fs::path& folder : folders) {
-    const std::string name = std::string(kFormerLogsFolder) + "/" + folder.filename().string();
-    const auto verifier = VerifierFor(folder, seed);
-    if (verifier.ok()) {
-      ExamineLogFolder(folder, "former logs", name, *verifier, out);
-    } else {
-      out.Add({"former logs", name, "its checkpoint cannot be read: " + MessageOf(verifier.status()),
-               kRestore, ""});
+Status ExamineSectionsOf(const EntryReader& read, uint64_t size, std::string_view log,
+                         const Sections& sections, const storage::ExaminationOptions& options,
+                         Examination& out) {
+  out.Checked("sections", 0);
+  for (uint64_t at = 0; at < size;) {
+    CLOISTER_RETURN_IF_ERROR(options.CheckCancelled());
+    const auto entries = read(at, static_cast<uint32_t>(std::min<uint64_t>(kEntriesPerStep, size - at)));
+    if (!entries.ok() || entries->empty()) {
+      at = (at / audit::kTileWidth + 1) * audit::kTileWidth;
+      continue;
     }
+    for (const std::string& entry : *entries) {
+      const auto envelope = audit::ParseEnvelope(entry);
+      if (!envelope.ok()) continue;
+      for (const audit::SectionReference& section : envelope->sections) {
+        const Status opened = sections.Open(section).status();
+        if (opened.code() == StatusCode::kUnavailable) return opened;
+        if (opened.ok() || opened.code() == StatusCode::kNotFound) {
+          out.Checked("sections", 1);  // Opens, or belongs to somebody who is forgotten.
+          continue;
+        }
+        out.Add(
+            {"sections",
+             "section " + section.id.hex() + " of entry " + std::to_string(envelope->seq) + std::string(log),
+             MessageOf(opened), "its words are lost, the entry and its proof hold; " + std::string(kRestore),
+             ""});
+      }
+    }
+    at += entries->size();
   }
+  return absl::OkStatus();
 }
 
-Status ExamineClosedLog(const fs::path& audit_directory, storage::KeySource& keys, Examination& out) {
+Status ExamineFormerLogs(const fs::path& audit_directory, uint32_t present, std::optional<Citation> cited,
+                         std::string_view seed, const Sections* sections,
+                         const storage::ExaminationOptions& options, Examination& out) {
+  std::vector<FormerLog> logs = OpenFormerLogs(audit_directory, present, std::move(cited), seed);
+  for (FormerLog& former : logs) {
+    CLOISTER_RETURN_IF_ERROR(options.CheckCancelled());
+    const std::string number = std::to_string(former.generation);
+    const std::string name = std::string(kFormerLogsFolder) + "/" + number;
+    const uint64_t before = out.findings_total();
+    const fs::path folder = audit_directory / kFormerLogsFolder / number;
+    if (const auto verifier = VerifierFor(folder, seed); verifier.ok()) {
+      ExamineLogFolder(folder, "former logs", name, *verifier, out);
+    }
+    // Unless that has said it in more detail.
+    if (!former.problem.empty() && out.findings_total() == before) {
+      out.Add({"former logs", name, "the log of generation " + number + " " + former.problem, kRestoreFormer,
+               ""});
+    }
+    if (!former.log || sections == nullptr) continue;
+    const auto read = [&](uint64_t first, uint32_t count) { return former.log->Read(first, count); };
+    CLOISTER_RETURN_IF_ERROR(ExamineSectionsOf(read, former.log->checkpoint().size,
+                                               " of generation " + number, *sections, options, out));
+  }
+  return absl::OkStatus();
+}
+
+Status ExamineClosedLog(const fs::path& audit_directory, storage::KeySource& keys,
+                        const std::optional<ClosedSections>& closed,
+                        const storage::ExaminationOptions& options, Examination& out) {
   CLOISTER_ASSIGN_OR_RETURN(const auto seed, keys.GetNamedKey(storage::KeyKind::kSigning, "log"));
-  const fs::path log = audit_directory / "log";
-  const auto verifier = VerifierFor(log, seed.key->view());
-  if (verifier.ok()) {
-    ExamineLogFolder(log, "log", "log", *verifier, out);
-  } else {
-    out.Add({"log", "log/checkpoint", "cannot be read: " + MessageOf(verifier.status()), kRestore, ""});
+  const fs::path folder = audit_directory / "log";
+  std::optional<People> people;
+  std::optional<Sections> sections;
+  if (closed) {
+    people.emplace(closed->store, closed->database, keys);
+    CLOISTER_RETURN_IF_ERROR(people->Load());
+    sections.emplace(closed->store, closed->database, keys, *people);
   }
   const auto generation = ReadGeneration(audit_directory / kGenerationFile);
   if (!generation.ok()) out.Add({"log", "generation", MessageOf(generation.status()), kRestore, ""});
-  ExamineFormerLogs(audit_directory, seed.key->view(), out);
-  return absl::OkStatus();
+  uint32_t present = generation.ok() ? generation->number : kGenerationMax;
+  std::optional<Citation> cited;
+  const auto verifier = VerifierFor(folder, seed.key->view());
+  if (verifier.ok()) {
+    const uint64_t before = out.findings_total();
+    ExamineLogFolder(folder, "log", "log", *verifier, out);
+    const auto number = GenerationOf(verifier->name());
+    if (number.ok() && generation.ok() && *number != present) {
+      out.Add({"log", "generation",
+               "says that the log is of generation " + std::to_string(present) + ", but it is '" +
+                   verifier->name() + "'",
+               "put the file 'generation' back from where it was restored", ""});
+    }
+    if (number.ok()) present = *number;
+    // What a start would refuse: the journal is needed, too.
+    const Status recovers = audit::LogDirectory(folder).Recover(*verifier).status();
+    if (!recovers.ok() && out.findings_total() == before) {
+      out.Add({"log", "log", MessageOf(recovers), kRestore, ""});
+    }
+    auto log = audit::ClosedLog::Open(folder, *verifier);
+    if (log.ok()) {
+      const auto read = [&](uint64_t first, uint32_t count) { return log->Read(first, count); };
+      const auto first = log->Read(0, 1);
+      if (first.ok() && !first->empty()) cited = CitationIn(first->front());
+      // What the journal alone has is put into the database by the next start.
+      if (sections) {
+        CLOISTER_RETURN_IF_ERROR(
+            ExamineSectionsOf(read, log->checkpoint().size, "", *sections, options, out));
+      }
+    }
+  } else {
+    out.Add({"log", "log/checkpoint", "cannot be read: " + MessageOf(verifier.status()), kRestore, ""});
+  }
+  return ExamineFormerLogs(audit_directory, present, std::move(cited), seed.key->view(),
+                           sections ? &*sections : nullptr, options, out);
 }
 
 Status AuditService::ExamineLog(const storage::ExaminationOptions& options, Examination& out) const {
@@ -170,37 +252,15 @@ Status AuditService::ExamineLog(const storage::ExaminationOptions& options, Exam
   }
   Merge(found, out);
   CLOISTER_ASSIGN_OR_RETURN(const auto seed, keys_.GetNamedKey(storage::KeyKind::kSigning, "log"));
-  ExamineFormerLogs(options_.log_directory.parent_path(), seed.key->view(), out);
-  return ExamineSections(options, out);
-}
-
-// Up to the last checkpoint: what it covers is in the store.
-Status AuditService::ExamineSections(const storage::ExaminationOptions& options, Examination& out) const {
-  const uint64_t size = log_->State().checkpoint_size;
-  out.Checked("sections", 0);
-  for (uint64_t at = 0; at < size;) {
-    CLOISTER_RETURN_IF_ERROR(options.CheckCancelled());
-    const auto count = static_cast<uint32_t>(std::min<uint64_t>(kEntriesPerStep, size - at));
-    const auto entries = log_->Read(at, count);
-    if (!entries.ok() || entries->empty()) return absl::OkStatus();  // Told as damage of the log.
-    for (const std::string& entry : *entries) {
-      const auto envelope = audit::ParseEnvelope(entry);
-      if (!envelope.ok()) continue;
-      for (const audit::SectionReference& section : envelope->sections) {
-        const Status opened = sections_.Open(section).status();
-        if (opened.code() == StatusCode::kUnavailable) return opened;
-        if (opened.ok() || opened.code() == StatusCode::kNotFound) {
-          out.Checked("sections", 1);  // Opens, or belongs to somebody who is forgotten.
-          continue;
-        }
-        out.Add({"sections", "section " + section.id.hex() + " of entry " + std::to_string(envelope->seq),
-                 MessageOf(opened),
-                 "its words are lost, the entry and its proof hold; " + std::string(kRestore), ""});
-      }
-    }
-    at += entries->size();
-  }
-  return absl::OkStatus();
+  // Up to the last checkpoint: what it covers is in the store.
+  const auto read = [this](uint64_t first, uint32_t count) { return log_->Read(first, count); };
+  CLOISTER_RETURN_IF_ERROR(
+      ExamineSectionsOf(read, log_->State().checkpoint_size, "", sections_, options, out));
+  std::optional<Citation> cited;
+  const auto first = log_->Read(0, 1);
+  if (first.ok() && !first->empty()) cited = CitationIn(first->front());
+  return ExamineFormerLogs(options_.log_directory.parent_path(), generation_.number, std::move(cited),
+                           seed.key->view(), &sections_, options, out);
 }
 
 }  // namespace cloister::services

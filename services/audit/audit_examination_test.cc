@@ -3,7 +3,7 @@
 #include <set>
 
 #include "common/file.h"
-#include "services/audit/audit_service_fixture.h"
+#include "services/audit/audit_generation_fixture.h"
 #include "services/audit/examination.h"
 #include "storage/sealed_record.h"
 
@@ -22,13 +22,26 @@ uint64_t CheckedOf(const Examination& out, std::string_view part) {
   return 0;
 }
 
-class AuditExaminationTest : public AuditServiceFixture {
+class AuditExaminationTest : public AuditGenerationTest {
  protected:
   Examination Examine() {
     Examination out;
     const Status status = service_->ExamineLog({}, out);
     EXPECT_TRUE(status.ok()) << status;
     return out;
+  }
+  // Of the stopped service, as `cloister doctor --offline` does.
+  Examination ExamineClosed() {
+    Examination out;
+    const Status status = ExamineClosedLog(directory_.path(), *keys_in_use_,
+                                           ClosedSections{*store_in_use_, database_}, {}, out);
+    EXPECT_TRUE(status.ok()) << status;
+    return out;
+  }
+  static std::set<std::string> WhereOf(const Examination& out) {
+    std::set<std::string> where;
+    for (const auto& finding : out.findings()) where.insert(finding.where);
+    return where;
   }
   storage::ExaminedRows Rows(Examination& out) {
     const storage::StoreToExamine what = SectionsToExamine(*keys_in_use_);
@@ -151,27 +164,87 @@ TEST_F(AuditExaminationTest, AKeyThatIsGoneWithoutAForgettingIsDamage) {
   EXPECT_EQ(marked.bad[0].column_family, "forgetting");
 }
 
-TEST_F(AuditExaminationTest, AClosedLogAndThoseOfBeforeAreVerifiedWithTheKeyAlone) {
+TEST_F(AuditExaminationTest, AClosedLogThoseOfBeforeAndTheirSectionsAreExamined) {
+  ASSERT_TRUE(Append("gateway", Ask("n.okafor")).ok());
+  ASSERT_NO_FATAL_FAILURE(BackUpAndRestore());
+  ASSERT_TRUE(Append("gateway", Ask("n.okafor")).ok());
+  ASSERT_NO_FATAL_FAILURE(BackUpAndRestore());
   Settle(*Append("gateway", Ask("n.okafor")));
+  EXPECT_EQ(Examine().findings_total(), 0u);
+  EXPECT_EQ(CheckedOf(Examine(), "sections"), 3u) << "while it runs, too";
   Stop();
-  Examination healthy;
-  ASSERT_TRUE(ExamineClosedLog(directory_.path(), *keys_in_use_, healthy).ok());
+  const Examination healthy = ExamineClosed();
   EXPECT_EQ(healthy.findings_total(), 0u);
   EXPECT_GE(CheckedOf(healthy, "log"), 2u);
-  fs::create_directory(directory_.path() / "former");
-  fs::copy(log_directory_, directory_.path() / "former" / "1", fs::copy_options::recursive);
+  EXPECT_GE(CheckedOf(healthy, "former logs"), 5u);
+  EXPECT_EQ(CheckedOf(healthy, "sections"), 3u);
+  Flip(Former() / "1" / "checkpoint");
+  EXPECT_EQ(WhereOf(ExamineClosed()), (std::set<std::string>{"former/1"}));
+  fs::remove_all(Former() / "1");
+  EXPECT_EQ(WhereOf(ExamineClosed()), (std::set<std::string>{"former/1"}));
+  EXPECT_NE(ExamineClosed().findings()[0].problem.find("is not on this disk"), std::string::npos);
+  fs::copy(Former() / "2", Former() / "3", fs::copy_options::recursive);
+  EXPECT_EQ(WhereOf(ExamineClosed()), (std::set<std::string>{"former/1", "former/3"}));
   Flip(TileFile("entries"));
-  fs::copy(log_directory_, directory_.path() / "former" / "2", fs::copy_options::recursive);
-  Examination out;
-  ASSERT_TRUE(ExamineClosedLog(directory_.path(), *keys_in_use_, out).ok());
-  std::set<std::string> where;
-  for (const auto& finding : out.findings()) where.insert(finding.where);
-  EXPECT_EQ(where, (std::set<std::string>{"log", "former/2"}));
-  EXPECT_GE(CheckedOf(out, "former logs"), 2u);
+  EXPECT_EQ(WhereOf(ExamineClosed()), (std::set<std::string>{"former/1", "former/3", "log"}));
   std::ofstream(log_directory_ / "checkpoint") << "nothing";
-  Examination lost;
-  ASSERT_TRUE(ExamineClosedLog(directory_.path(), *keys_in_use_, lost).ok());
-  EXPECT_GE(lost.findings_total(), 1u);
+  EXPECT_EQ(WhereOf(ExamineClosed()), (std::set<std::string>{"former/1", "former/3", "log"}));
+  fs::remove(log_directory_ / "checkpoint");
+  EXPECT_EQ(WhereOf(ExamineClosed()), (std::set<std::string>{"former/1", "former/3", "log/checkpoint"}));
+}
+
+// As far as the keys go that the passphrase opens: all that a start would use.
+TEST_F(AuditExaminationTest, AClosedLogsSectionsAreHeldAgainstTheirCommitments) {
+  const uint64_t former = *Append("gateway", Ask("n.okafor"));
+  ASSERT_NO_FATAL_FAILURE(BackUpAndRestore());
+  const std::string of_former = FirstKey(kSectionsFamily);
+  Settle(*Append("gateway", Ask("n.okafor")));
+  Stop();
+  const std::string record = *store_in_use_->Get(kSectionsFamily, of_former);
+  const std::string key_record = *store_in_use_->Get(kSectionKeysFamily, of_former);
+  std::string altered = record;
+  altered[altered.size() / 2] = static_cast<char>(altered[altered.size() / 2] ^ 1);
+  const std::string where =
+      "section " + HexEncode(of_former) + " of entry " + std::to_string(former) + " of generation 1";
+  for (const auto& damage : {std::optional<std::string>(altered), std::optional<std::string>()}) {
+    Write(kSectionsFamily, of_former, damage);
+    const Examination out = ExamineClosed();
+    EXPECT_EQ(WhereOf(out), (std::set<std::string>{where}));
+    EXPECT_EQ(CheckedOf(out, "sections"), 1u) << "the other one";
+  }
+  Write(kSectionsFamily, of_former, record);
+  Write(kSectionKeysFamily, of_former, std::nullopt);
+  EXPECT_EQ(WhereOf(ExamineClosed()), (std::set<std::string>{where}));
+  Write(kSectionKeysFamily, of_former, std::string(kForgottenSection));
+  EXPECT_EQ(ExamineClosed().findings_total(), 0u) << "somebody was forgotten";
+  Write(kSectionKeysFamily, of_former, key_record);
+  EXPECT_EQ(ExamineClosed().findings_total(), 0u);
+  // Without a database that opens, the logs are examined all the same.
+  Examination without;
+  ASSERT_TRUE(ExamineClosedLog(directory_.path(), *keys_in_use_, std::nullopt, {}, without).ok());
+  EXPECT_EQ(without.findings_total(), 0u);
+  EXPECT_EQ(CheckedOf(without, "sections"), 0u);
+}
+
+// What would keep the service from starting is said before it is tried.
+TEST_F(AuditExaminationTest, AMissingJournalOrAWrongGenerationIsToldOfAClosedLog) {
+  Settle(*Append("gateway", Ask("n.okafor")));
+  ASSERT_NO_FATAL_FAILURE(BackUpAndRestore());
+  Stop();
+  EXPECT_EQ(ExamineClosed().findings_total(), 0u);
+  const std::string generation = *ReadFile(GenerationPath(), kFileBytesMax);
+  fs::remove(GenerationPath());
+  EXPECT_EQ(WhereOf(ExamineClosed()), (std::set<std::string>{"generation"}));
+  std::ofstream(GenerationPath(), std::ios::binary) << "nonsense";
+  EXPECT_EQ(WhereOf(ExamineClosed()), (std::set<std::string>{"generation"}));
+  std::ofstream(GenerationPath(), std::ios::binary) << generation;
+  EXPECT_EQ(ExamineClosed().findings_total(), 0u);
+  for (const auto& entry : fs::directory_iterator(log_directory_)) {
+    if (entry.path().filename().string().starts_with("journal.")) fs::remove(entry.path());
+  }
+  const Examination out = ExamineClosed();
+  ASSERT_EQ(WhereOf(out), (std::set<std::string>{"log"}));
+  EXPECT_NE(out.findings()[0].problem.find("the journal is missing"), std::string::npos);
 }
 
 }  // namespace

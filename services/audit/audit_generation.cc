@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The log across backups: its copy for one, and the first record of the generation after one.
+// The log across backups: its copy for one, the first record of the generation after one, and the logs of
+// before.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -115,6 +116,30 @@ Status AuditService::RecordRestored() {
                      {"restored_at", FormatTime(WallTime(std::chrono::nanoseconds(generation_.restored_ns)))},
                      {"former", std::move(former)}};
   return RecordOwn("backup.restored", body.dump(), "", "").status();
+}
+
+StatusOr<std::vector<FormerLog>> AuditService::FormerLogsHere() const {
+  CLOISTER_ASSIGN_OR_RETURN(const auto seed, keys_.GetNamedKey(storage::KeyKind::kSigning, "log"));
+  std::optional<Citation> cited;
+  // Damage there is damage of the present log, which whoever reads that is told.
+  const auto first = log_->Read(0, 1);
+  if (first.ok() && !first->empty()) cited = CitationIn(first->front());
+  return OpenFormerLogs(options_.log_directory.parent_path(), generation_.number, std::move(cited),
+                        seed.key->view());
+}
+
+StatusOr<std::optional<FormerLog>> AuditService::FormerLogOf(uint32_t generation) const {
+  if (generation == 0 || generation == generation_.number) return std::nullopt;
+  CLOISTER_ASSIGN_OR_RETURN(const auto seed, keys_.GetNamedKey(storage::KeyKind::kSigning, "log"));
+  CLOISTER_ASSIGN_OR_RETURN(
+      FormerLog former, OpenFormerLog(options_.log_directory.parent_path(), generation, seed.key->view()));
+  return former;
+}
+
+StatusOr<std::string> AuditService::LogKeyOf(const std::string& origin) const {
+  CLOISTER_ASSIGN_OR_RETURN(const auto seed, keys_.GetNamedKey(storage::KeyKind::kSigning, "log"));
+  CLOISTER_ASSIGN_OR_RETURN(const auto signer, audit::NoteSigner::New(origin, seed.key->view()));
+  return signer.verifier_key();
 }
 
 }  // namespace cloister::services

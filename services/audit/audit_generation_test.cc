@@ -8,48 +8,13 @@
 
 #include "audit/receipt.h"
 #include "audit/verifier.h"
-#include "common/file.h"
-#include "services/audit/audit_service_fixture.h"
+#include "services/audit/audit_generation_fixture.h"
 
 namespace cloister::services {
 namespace {
 
 using nlohmann::json;
 namespace fs = std::filesystem;
-
-class AuditGenerationTest : public AuditServiceFixture {
- protected:
-  // As a restore does: the copied log becomes a former one, and the next generation begins.
-  void Restore(const fs::path& copy, const v1::LogCheckpoint& log) {
-    Stop();
-    const auto number = GenerationOf(log.origin());
-    ASSERT_TRUE(number.ok()) << number.status();
-    fs::remove_all(log_directory_);
-    fs::create_directories(Former());
-    fs::rename(copy / "log", Former() / std::to_string(*number));
-    LogGeneration generation;
-    generation.number = *number + 1;
-    generation.backup = std::string(kIdBytes, '\x42');
-    generation.restored_ns = 1'800'000'000'000'000'000;
-    generation.former_checkpoint = log.checkpoint();
-    ASSERT_TRUE(WriteFileAtomic(GenerationPath(), SerialiseGeneration(generation), 0600).ok());
-  }
-  fs::path Former() const { return log_directory_.parent_path() / kFormerLogsFolder; }
-  fs::path GenerationPath() const { return log_directory_.parent_path() / kGenerationFile; }
-  static audit::NoteVerifier VerifierIn(const fs::path& folder) {
-    auto verifier = audit::NoteVerifier::Parse(*ReadFile(folder / audit::kVerifierKeyFile, 4096));
-    EXPECT_TRUE(verifier.ok());
-    return *std::move(verifier);
-  }
-  std::string ReceiptOf(uint64_t index) {
-    v1::GetReceiptRequest request;
-    request.set_index(index);
-    v1::GetReceiptResponse response;
-    const Status status = Call("gateway", &v1::Audit::Stub::GetReceipt, request, response);
-    EXPECT_TRUE(status.ok()) << status;
-    return response.receipt();
-  }
-};
 
 TEST_F(AuditGenerationTest, ACopyIsAnExportThatVerifiesAndDoesNotChangeWithTheLog) {
   for (int i = 0; i < 260; ++i) ASSERT_TRUE(Append("gateway", Ask("n.okafor")).ok());

@@ -231,15 +231,27 @@ Status AuditService::Query(const v1::GetEntriesRequest& request, v1::GetEntriesR
   if (request.count() == 0 || request.count() > kEntriesPerCallMax) {
     return InvalidArgument("count must be 1 to " + std::to_string(kEntriesPerCallMax));
   }
-  const json body = {{"first", std::to_string(request.first())}, {"count", request.count()}};
+  CLOISTER_ASSIGN_OR_RETURN(std::optional<FormerLog> former, FormerLogOf(request.generation()));
+  json body = {{"first", std::to_string(request.first())}, {"count", request.count()}};
+  if (former) body["generation"] = former->generation;
   CLOISTER_RETURN_IF_ERROR(RecordOwn("audit.queried", body.dump(), request.requested_by(), "").status());
-  CLOISTER_ASSIGN_OR_RETURN(auto entries, log_->Read(request.first(), request.count()));
+  CLOISTER_ASSIGN_OR_RETURN(auto entries, former ? former->log->Read(request.first(), request.count())
+                                                 : log_->Read(request.first(), request.count()));
   for (std::string& entry : entries) *response.add_envelopes() = std::move(entry);
-  response.set_size(log_->State().size);
+  response.set_size(former ? former->log->size() : log_->State().size);
+  response.set_generation(former ? former->generation : generation_.number);
   return absl::OkStatus();
 }
 
 Status AuditService::Receive(const v1::GetReceiptRequest& request, v1::GetReceiptResponse& response) {
+  CLOISTER_ASSIGN_OR_RETURN(std::optional<FormerLog> former, FormerLogOf(request.generation()));
+  if (former) {
+    CLOISTER_ASSIGN_OR_RETURN(const audit::Receipt receipt, former->log->Prove(request.index()));
+    response.set_receipt(audit::FormatReceipt(receipt));
+    CLOISTER_ASSIGN_OR_RETURN(*response.mutable_verifier_key(), LogKeyOf(former->origin));
+    response.set_envelope(*receipt.extra);
+    return absl::OkStatus();
+  }
   if (request.index() >= log_->State().size) return NotFound("the log has no entry of that index");
   // It saves the caller from coming again; what goes wrong meanwhile is what Prove says.
   (void)log_->WaitForCheckpoint(request.index() + 1, kCheckpointWait);
@@ -255,18 +267,21 @@ Status AuditService::Open(const v1::UnsealRequest& request, v1::UnsealResponse& 
   if (request.reason().size() < kReasonBytesMin || request.reason().size() > kReasonBytesMax) {
     return InvalidArgument("a reason has 8 to 1000 bytes");
   }
-  CLOISTER_ASSIGN_OR_RETURN(const auto entries, log_->Read(request.index(), 1));
+  CLOISTER_ASSIGN_OR_RETURN(std::optional<FormerLog> former, FormerLogOf(request.generation()));
+  CLOISTER_ASSIGN_OR_RETURN(const auto entries,
+                            former ? former->log->Read(request.index(), 1) : log_->Read(request.index(), 1));
   if (entries.empty()) return NotFound("the log has no entry of that index");
   CLOISTER_ASSIGN_OR_RETURN(const audit::Envelope envelope, audit::ParseEnvelope(entries.front()));
   json ids = json::array();
   for (const audit::SectionReference& section : envelope.sections) ids.push_back(section.id.hex());
-  const json body = {{"index", request.index()}, {"sections", ids}};
+  json body = {{"index", request.index()}, {"sections", ids}};
+  if (former) body["generation"] = former->generation;
   const json reason = {{"reason", request.reason()}};
   CLOISTER_ASSIGN_OR_RETURN(const uint64_t own,
                             RecordOwn("audit.unsealed", body.dump(), request.requested_by(), reason.dump()));
   response.set_audit_index(own);
-  // Sections are in the store once a checkpoint covers their record.
-  CLOISTER_RETURN_IF_ERROR(log_->WaitForCheckpoint(request.index() + 1, kCheckpointWait));
+  // Sections are in the store once a checkpoint covers their record; all generations keep them in one.
+  if (!former) CLOISTER_RETURN_IF_ERROR(log_->WaitForCheckpoint(request.index() + 1, kCheckpointWait));
   for (const audit::SectionReference& reference : envelope.sections) {
     v1::UnsealedSection* section = response.add_sections();
     section->set_section_id(reference.id.hex());

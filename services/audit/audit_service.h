@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "cloister/v1/maintenance.pb.h"
 #include "common/clock.h"
 #include "services/audit/clock_watch.h"
+#include "services/audit/former_logs.h"
 #include "services/audit/generation.h"
 #include "services/audit/gone_documents.h"
 #include "services/audit/guarded_store.h"
@@ -73,7 +75,7 @@ class AuditService final : public v1::Audit::Service {
   // Errors: kDataLoss, kResourceExhausted, kUnavailable.
   StatusOr<v1::LogCheckpoint> CopyLog(const std::filesystem::path& folder) const;
 
-  // Verifies the whole log and those of before, and opens every section that the log speaks of (see examination.h), while
+  // Verifies the whole log and those of before, and opens every section that they speak of (see examination.h), while
   // records go on. Counts "log", "former logs" and "sections". Thread-safe; blocks. Errors: kCancelled, kUnavailable.
   Status ExamineLog(const storage::ExaminationOptions& options, storage::Examination& out) const;
 
@@ -112,10 +114,14 @@ class AuditService final : public v1::Audit::Service {
   Status ForgetPeople(const v1::ForgetRequest& request, v1::ForgetResponse& response);
   Status FindReleased(const v1::FindReleasesRequest& request, v1::FindReleasesResponse& response,
                       const std::function<bool()>& cancelled);
+  // The logs of before a restore. Errors: kUnavailable (keys).
+  StatusOr<std::vector<FormerLog>> FormerLogsHere() const;
+  // The one that a request means, or nothing when it means the present log. Errors: those of OpenFormerLog.
+  StatusOr<std::optional<FormerLog>> FormerLogOf(uint32_t generation) const;
+  StatusOr<std::string> LogKeyOf(const std::string& origin) const;
   // Destroys the keys of those whose forgetting was begun, then what is left of them. `forgetting_` is held.
   Status FinishForgetting(const std::vector<Person>& people, v1::ForgetResponse& response);
   void FinishInterruptedForgetting();
-  Status ExamineSections(const storage::ExaminationOptions& options, storage::Examination& out) const;
   // Checked and made into an event: pseudonyms for names, sealed bytes for sections.
   StatusOr<audit::Event> MakeEvent(const v1::AppendRequest& request);
   // `names`: the actor when it is a user, the subjects, whom the sections are about.

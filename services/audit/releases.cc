@@ -63,6 +63,11 @@ bool ReleaseFinder::NamesADocument(std::string_view body) const {
   return false;
 }
 
+void ReleaseFinder::Begin(uint32_t generation) {
+  generation_ = generation;
+  begun_.reset();
+}
+
 Status ReleaseFinder::Take(std::string_view entry) {
   const size_t mark = std::min(entry.find(kReleaseMark), entry.find(kReadingMark));
   if (mark == std::string_view::npos) return absl::OkStatus();
@@ -104,6 +109,7 @@ Status ReleaseFinder::TakeRecord(const audit::Envelope& envelope, const std::str
   ++total_;
   recipients_.insert(envelope.who.value);
   v1::FoundRelease release;
+  release.set_generation(generation_);
   release.set_index(envelope.seq);
   release.set_time(envelope.time);
   release.set_ask(Text(body, "ask"));

@@ -120,6 +120,24 @@ TEST_F(ReleasesTest, AssemblesARecordOfSeveralEntries) {
   EXPECT_EQ(lacking.Take(entries[1]).code(), StatusCode::kDataLoss);
 }
 
+TEST_F(ReleasesTest, NamesTheGenerationAndPutsNoRecordTogetherAcrossLogsOrGaps) {
+  const auto parts = Entries("ask.release", "{\"a\":\"" + std::string(5 * audit::kBodyPartBytesMax, 'x') +
+                                                "\",\"passages\":[" + Passage(kOne, kVersion) + "]}");
+  ASSERT_GE(parts.size(), 3u);
+  ReleaseFinder finder = Finder({kOne});
+  finder.Begin(1);
+  for (const std::string& part : parts) ASSERT_TRUE(finder.Take(part).ok());
+  ASSERT_TRUE(finder.Take(parts[0]).ok());
+  finder.Begin(2);
+  EXPECT_EQ(finder.Take(parts[1]).code(), StatusCode::kDataLoss) << "its beginning is in another log";
+  const auto release = Entries("search.release", "{\"passages\":[" + Passage(kOne, kVersion) + "]}");
+  ASSERT_TRUE(finder.Take(release[0]).ok());
+  const auto result = finder.Result();
+  ASSERT_EQ(result.releases_size(), 2);
+  EXPECT_EQ(result.releases(0).generation(), 2u);
+  EXPECT_EQ(result.releases(1).generation(), 1u);
+}
+
 TEST_F(ReleasesTest, ParsesOnlyWhatCanMatch) {
   ReleaseFinder finder = Finder({kOne});
   EXPECT_TRUE(finder.Take("no envelope at all").ok());

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // `cloister audit`: reads, exports and proves the log. What is exported here is checked by cloister-verify.
+#include <charconv>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <set>
 #include <thread>
@@ -23,8 +25,15 @@ constexpr int kReceiptAttempts = 15;
 constexpr std::chrono::milliseconds kReceiptPause{200};
 constexpr size_t kPathBytesMax = 512;
 
+// INDEX in the present log, or GENERATION/INDEX.
+struct EntryName {
+  uint64_t index = 0;
+  uint64_t generation = 0;  // 0: the present one's.
+  std::string text;         // As it was given.
+};
+
 struct AuditFlags {
-  std::optional<uint64_t> index;
+  std::optional<EntryName> entry;
   uint32_t last = 20;
   std::string out;
   std::string directory;
@@ -32,9 +41,35 @@ struct AuditFlags {
   bool json = false;
 };
 
+std::optional<uint64_t> ParseDigits(std::string_view text) {
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+std::optional<EntryName> ParseEntryName(const std::string& text) {
+  EntryName name;
+  name.text = text;
+  std::string_view index = text;
+  if (const size_t slash = index.find('/'); slash != std::string_view::npos) {
+    const auto generation = ParseDigits(index.substr(0, slash));
+    if (!generation || *generation == 0) return std::nullopt;
+    name.generation = *generation;
+    index.remove_prefix(slash + 1);
+  }
+  const auto number = ParseDigits(index);
+  if (!number) return std::nullopt;
+  name.index = *number;
+  return name;
+}
+
 int RunShow(CliContext& context, const AuditFlags& flags, GatewayClient& client) {
-  const std::string query = flags.index.has_value() ? "first=" + std::to_string(*flags.index) + "&count=1"
-                                                    : "last=" + std::to_string(flags.last);
+  std::string query = flags.entry.has_value() ? "first=" + std::to_string(flags.entry->index) + "&count=1"
+                                              : "last=" + std::to_string(flags.last);
+  if (flags.entry.has_value() && flags.entry->generation > 0) {
+    query += "&generation=" + std::to_string(flags.entry->generation);
+  }
   const StatusOr<json> reply = client.Get("/admin/v1/audit/entries?" + query);
   if (!reply.ok()) return context.Fail(reply.status());
   const json entries = reply->value("entries", json::array());
@@ -46,25 +81,28 @@ int RunShow(CliContext& context, const AuditFlags& flags, GatewayClient& client)
     }
     const uint64_t index = entry.value("index", uint64_t{0});
     const json envelope = entry.value("entry", json::object());
-    context.out() << (flags.index.has_value() ? EntryText(index, envelope) : EntryBrief(index, envelope, TerminalWidth()));
+    context.out() << (flags.entry.has_value() ? EntryText(flags.entry->text, envelope)
+                                              : EntryBrief(index, envelope, TerminalWidth()));
   }
-  if (!flags.json && flags.index.has_value()) {
-    context.out() << "\nThe record whole: cloister audit show " << *flags.index << " --json\n";
+  if (!flags.json && flags.entry.has_value()) {
+    context.out() << "\nThe record whole: cloister audit show " << flags.entry->text << " --json\n";
   }
   context.out() << std::flush;
   return kExitOk;
 }
 
-StatusOr<json> FetchReceipt(GatewayClient& client, uint64_t index) {
+StatusOr<json> FetchReceipt(GatewayClient& client, const EntryName& entry) {
+  std::string path = "/admin/v1/audit/receipts/" + std::to_string(entry.index);
+  if (entry.generation > 0) path += "?generation=" + std::to_string(entry.generation);
   for (int attempt = 1;; ++attempt) {
-    StatusOr<json> reply = client.Get("/admin/v1/audit/receipts/" + std::to_string(index));
+    StatusOr<json> reply = client.Get(path);
     if (reply.status().code() != StatusCode::kUnavailable || attempt == kReceiptAttempts) return reply;
     std::this_thread::sleep_for(kReceiptPause);
   }
 }
 
 int RunReceipt(CliContext& context, const AuditFlags& flags, GatewayClient& client) {
-  const StatusOr<json> reply = FetchReceipt(client, *flags.index);
+  const StatusOr<json> reply = FetchReceipt(client, *flags.entry);
   if (!reply.ok()) return context.Fail(reply.status());
   if (flags.json) {
     context.out() << reply->dump(2) << std::endl;
@@ -77,7 +115,7 @@ int RunReceipt(CliContext& context, const AuditFlags& flags, GatewayClient& clie
   }
   const Status written = WriteFileAtomic(flags.out, receipt, 0600);
   if (!written.ok()) return context.Fail(Annotate(written, flags.out));
-  context.error() << "receipt of entry " << *flags.index << " in " << flags.out << std::endl;
+  context.error() << "receipt of entry " << flags.entry->text << " in " << flags.out << std::endl;
   return kExitOk;
 }
 
@@ -172,8 +210,10 @@ int RunExport(CliContext& context, const AuditFlags& flags, GatewayClient& clien
 }
 
 int RunUnseal(CliContext& context, const AuditFlags& flags, GatewayClient& client) {
-  const StatusOr<json> reply = client.Call(
-      "POST", "/admin/v1/audit/entries/" + std::to_string(*flags.index) + "/unseal", {{"reason", flags.reason}});
+  json body{{"reason", flags.reason}};
+  if (flags.entry->generation > 0) body["generation"] = flags.entry->generation;
+  const StatusOr<json> reply =
+      client.Call("POST", "/admin/v1/audit/entries/" + std::to_string(flags.entry->index) + "/unseal", body);
   if (!reply.ok()) return context.Fail(reply.status());
   if (flags.json) {
     context.out() << reply->dump(2) << std::endl;
@@ -200,6 +240,18 @@ int RunKey(CliContext& context, const AuditFlags& flags, GatewayClient& client) 
 
 using Runner = int (*)(CliContext&, const AuditFlags&, GatewayClient&);
 
+// `entry` of an action: INDEX, or GENERATION/INDEX for a log of before a restore.
+CLI::Option* AddEntryOption(CLI::App& command, const std::shared_ptr<AuditFlags>& flags, const std::string& help) {
+  return command
+      .add_option_function<std::string>(
+          "entry", [flags](const std::string& text) { flags->entry = ParseEntryName(text); },
+          help + ": INDEX, or GENERATION/INDEX in a log of before a restore")
+      ->type_name("ENTRY")
+      ->check([](const std::string& text) {
+        return ParseEntryName(text) ? std::string() : "say INDEX or GENERATION/INDEX, such as 41 or 1/41";
+      });
+}
+
 CLI::App* AddAction(CLI::App& group, CliContext& context, const char* name, const char* help,
                     const std::shared_ptr<AuditFlags>& flags, Runner run) {
   CLI::App* command = group.add_subcommand(name, help);
@@ -222,7 +274,7 @@ void AddAuditCommands(CLI::App& app, CliContext& context) {
   auto show_flags = std::make_shared<AuditFlags>();
   CLI::App* show = AddAction(*audit, context, "show", "Show an entry, or the last ones; reading is itself recorded",
                              show_flags, RunShow);
-  auto* index = show->add_option("index", show_flags->index, "entry to show");
+  auto* index = AddEntryOption(*show, show_flags, "entry to show");
   show->add_option("--last", show_flags->last, "how many entries from the end, at most 1000")
       ->check(CLI::Range(1, 1000))
       ->excludes(index)
@@ -230,7 +282,7 @@ void AddAuditCommands(CLI::App& app, CliContext& context) {
   auto receipt_flags = std::make_shared<AuditFlags>();
   CLI::App* receipt = AddAction(*audit, context, "receipt", "Proof that an entry is in the log, checkable offline",
                                 receipt_flags, RunReceipt);
-  receipt->add_option("index", receipt_flags->index, "entry to prove")->required();
+  AddEntryOption(*receipt, receipt_flags, "entry to prove")->required();
   receipt->add_option("--out", receipt_flags->out, "file to write it to [standard output]");
   auto export_flags = std::make_shared<AuditFlags>();
   AddAction(*audit, context, "export", "Copy the whole log for cloister-verify or any C2SP verifier", export_flags,
@@ -240,7 +292,7 @@ void AddAuditCommands(CLI::App& app, CliContext& context) {
   auto unseal_flags = std::make_shared<AuditFlags>();
   CLI::App* unseal = AddAction(*audit, context, "unseal", "Open the personal part of an entry; the reason is recorded",
                                unseal_flags, RunUnseal);
-  unseal->add_option("index", unseal_flags->index, "entry to open")->required();
+  AddEntryOption(*unseal, unseal_flags, "entry to open")->required();
   unseal->add_option("--reason", unseal_flags->reason, "why, 8 to 1000 characters")->required();
   AddAction(*audit, context, "key", "Print the public key that checks this log", std::make_shared<AuditFlags>(),
             RunKey);

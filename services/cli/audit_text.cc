@@ -151,8 +151,8 @@ size_t CountOf(const json& envelope, const char* name) {
 
 }  // namespace
 
-std::string EntryText(uint64_t index, const json& envelope) {
-  Facts facts = {{"entry", std::to_string(index)},
+std::string EntryText(const std::string& name, const json& envelope) {
+  Facts facts = {{"entry", name},
                  {"event", Member(envelope, "event")},
                  {"time", Time(envelope) + ", by this machine's clock"},
                  {"who", Who(envelope, true)}};

@@ -10,8 +10,8 @@
 namespace cloister::services {
 
 // A line for each thing the record says, the names in one column. `envelope` as audit/FORMAT.md describes it;
-// what is missing or of another type is left out.
-std::string EntryText(uint64_t index, const nlohmann::json& envelope);
+// what is missing or of another type is left out. `name`: the entry's index, or generation and index.
+std::string EntryText(const std::string& name, const nlohmann::json& envelope);
 
 // The same in brief, without ids: index, time, event and who in one line; below it what differs from record
 // to record, wrapped at `width` characters.

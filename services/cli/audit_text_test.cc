@@ -30,7 +30,7 @@ json Release() {
 }
 
 TEST(AuditTextTest, SaysWhatARecordSays) {
-  const std::string text = EntryText(51, Release());
+  const std::string text = EntryText("51", Release());
   EXPECT_THAT(text, HasSubstr("entry                 51\n"));
   EXPECT_THAT(text, HasSubstr("event                 ask.release\n"));
   EXPECT_THAT(text, HasSubstr("time                  2026-11-22T18:07:09Z, by this machine's clock\n"));
@@ -111,9 +111,9 @@ TEST(AuditTextTest, IsHarmlessOnATerminal) {
   record["body"]["note"] = "\x1b[2J";
   record["event"] = json::array();
   record["who"] = "nobody";
-  EXPECT_THAT(EntryText(1, record), Not(HasSubstr("\x1b")));
+  EXPECT_THAT(EntryText("1", record), Not(HasSubstr("\x1b")));
   EXPECT_THAT(EntryBrief(1, record, 80), Not(HasSubstr("\x1b")));
-  EXPECT_THAT(EntryText(1, json::object()), HasSubstr("entry"));
+  EXPECT_THAT(EntryText("1", json::object()), HasSubstr("entry"));
   EXPECT_EQ(UnsealedText("no list", 80), "");
   EXPECT_EQ(UnsealedText(json::array({7}), 80), "");
 }

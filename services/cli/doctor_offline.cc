@@ -3,6 +3,7 @@
 // use.
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <system_error>
 
 #include "keyring/keyring.h"
@@ -78,14 +79,17 @@ Status ExamineService(const fs::path& data, const std::string& service, keyring:
   how.column_families = own.column_families;
   how.keys = &keys;
   const auto store = storage::RocksDbStore::Open(how);
+  std::optional<ClosedSections> sections;
   if (store.ok()) {
     CLOISTER_RETURN_IF_ERROR(ExamineOpened(service, folder, **store, keys, options, out));
+    sections.emplace(ClosedSections{**store, (*store)->database_id()});
   } else {
     out.Add({"database", service + "/" + own.folder, "does not open: " + MessageOf(store.status()),
              RemedyOf(store.status()), ""});
   }
-  return service == "audit" && fs::exists(folder / "log", error) ? ExamineClosedLog(folder, keys, out)
-                                                                 : absl::OkStatus();
+  return service == "audit" && fs::exists(folder / "log", error)
+             ? ExamineClosedLog(folder, keys, sections, options, out)
+             : absl::OkStatus();
 }
 
 }  // namespace

@@ -70,6 +70,9 @@ void PrintPlan(const json& plan, std::ostream& out) {
       << " index segment(s) to be rewritten\n"
       << "Handed out before: " << Text(plan, "releases") << " release(s) to " << Text(plan, "recipients")
       << " person(s)\n";
+  for (const json& sentence : plan.value("not_counted", json::array())) {
+    if (sentence.is_string()) out << Wrap(Printable(sentence.get<std::string>()), TerminalWidth(), "  ");
+  }
   const json holds = plan.value("holds", json::array());
   if (holds.empty()) return;
   out << "Nothing can be erased while these holds stand:\n";
@@ -192,16 +195,33 @@ void PrintReleasedVersions(const json& reply, std::ostream& out) {
   PrintTable(out, rows);
 }
 
+// INDEX in the present log, GENERATION/INDEX in a former one: as `cloister audit unseal` takes it.
+std::string RecordName(const json& reply, const json& release) {
+  const std::string index = Text(release, "index");
+  const bool former = release.contains("generation") && release["generation"] != reply.value("generation", json());
+  return former ? Text(release, "generation") + "/" + index : index;
+}
+
+void PrintFormerLogs(const json& reply, std::ostream& out) {
+  for (const json& former : reply.value("former_logs", json::array())) {
+    const std::string problem = Text(former, "problem");
+    if (problem == "-") continue;
+    out << Wrap("Releases may be missing here: the log of generation " + Text(former, "generation") + " " + problem + ".",
+                TerminalWidth(), "");
+  }
+}
+
 void PrintReleases(const json& reply, std::ostream& out) {
   std::vector<std::vector<std::string>> rows{{"RECORD", "TIME", "PERSON", "PURPOSE", "APPLICATION"}};
   for (const json& release : reply.value("releases", json::array())) {
     const std::string user = Text(release, "user");
-    rows.push_back({Text(release, "index"), Text(release, "time").substr(0, 19),
+    rows.push_back({RecordName(reply, release), Text(release, "time").substr(0, 19),
                     user == "-" ? "(forgotten) " + Text(release, "pseudonym").substr(0, 8) : user,
                     Text(release, "purpose"), Text(release, "client_application")});
   }
   if (rows.size() > 1) PrintTable(out, rows);
   out << Text(reply, "total") << " release(s) to " << Text(reply, "recipients") << " person(s)\n";
+  PrintFormerLogs(reply, out);
   PrintReleasedVersions(reply, out);
 }
 

@@ -318,6 +318,23 @@ TEST_F(GatewayCommandsTest, AnswersAffectedNamesTheVersionsInFull) {
   EXPECT_NE(out_.str().find("cloister versions read"), std::string::npos);
 }
 
+// A record of a former log is named as `cloister audit` takes it, and what was not read is said.
+TEST_F(GatewayCommandsTest, AnswersAffectedSaysWhichLogARecordIsOfAndWhatOfTheOthersIsMissing) {
+  const auto release = [&](int generation, int index) {
+    return json{{"generation", generation}, {"index", index}, {"user", "a.weber"}};
+  };
+  replies_["POST /admin/v1/answers-affected"] =
+      Ok({{"releases", {release(3, 41), release(1, 7)}}, {"total", 2}, {"recipients", 1}, {"generation", 3},
+          {"former_logs", {{{"generation", 1}, {"problem", nullptr}},
+                           {{"generation", 2}, {"problem", "is not on this disk"}}}}});
+  Serve();
+  EXPECT_EQ(Run({"answers", "affected", "ward", "a.md"}), kExitOk);
+  EXPECT_NE(Squeezed().find(" 41 - a.weber"), std::string::npos) << Squeezed();
+  EXPECT_NE(Squeezed().find(" 1/7 - a.weber"), std::string::npos) << Squeezed();
+  EXPECT_NE(Squeezed().find("the log of generation 2 is not on this disk"), std::string::npos) << Squeezed();
+  EXPECT_EQ(Squeezed().find("generation 1 "), std::string::npos) << Squeezed();
+}
+
 std::string ExportLine(const std::string& path, uint64_t offset, const std::string& content) {
   return json{{"path", path}, {"offset", offset}, {"content", Base64Encode(content)}}.dump() + "\n";
 }
@@ -377,6 +394,27 @@ TEST_F(GatewayCommandsTest, AuditShowsProvesAndOpens) {
   EXPECT_NE(out_.str().find("question: When?"), std::string::npos);
   EXPECT_NE(out_.str().find("entry 9 of the log"), std::string::npos);
   EXPECT_EQ(Run({"audit", "unseal", "7"}), kExitUsage);
+}
+
+TEST_F(GatewayCommandsTest, AnEntryOfAFormerLogIsNamedByGenerationAndIndex) {
+  replies_["GET /admin/v1/audit/entries"] =
+      Ok({{"entries", {{{"index", 7}, {"entry", {{"event", "ask.intent"}}}, {"canonical", "{}"}}}}, {"size", 8}});
+  replies_["GET /admin/v1/audit/receipts/7"] = Ok({{"receipt", "c2sp.org/tlog-proof@v1\n"}});
+  replies_["POST /admin/v1/audit/entries/7/unseal"] = Ok({{"sections", json::array()}, {"audit_index", 9}});
+  Serve();
+  EXPECT_EQ(Run({"audit", "show", "2/7"}), kExitOk);
+  EXPECT_EQ(requests_.back().query["first"], "7");
+  EXPECT_EQ(requests_.back().query["generation"], "2");
+  EXPECT_NE(out_.str().find("cloister audit show 2/7 --json"), std::string::npos);
+  EXPECT_EQ(Run({"audit", "receipt", "2/7"}), kExitOk);
+  EXPECT_EQ(requests_.back().query["generation"], "2");
+  EXPECT_EQ(Run({"audit", "unseal", "2/7", "--reason", "complaint 17"}), kExitOk);
+  EXPECT_EQ(json::parse(requests_.back().body), (json{{"reason", "complaint 17"}, {"generation", 2}}));
+  const size_t asked = requests_.size();
+  for (const char* bad : {"2/", "/7", "0/7", "2/7/1", "x", "-1", "7x"}) {
+    EXPECT_EQ(Run({"audit", "receipt", bad}), kExitUsage) << bad;
+  }
+  EXPECT_EQ(requests_.size(), asked);
 }
 
 TEST(TerminalTextTest, WrapsAtSpacesAndCountsCharacters) {

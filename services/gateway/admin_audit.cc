@@ -15,12 +15,16 @@ using nlohmann::json;
 
 constexpr uint64_t kEntriesMax = 1000;
 constexpr uint64_t kIndexMax = (uint64_t{1} << 53) - 1;
+constexpr uint64_t kGenerationMax = 1'000'000;
 
 // Envelopes are canonical JSON. Each is given parsed, for reading, and as it was hashed, for checking.
 Status GetEntries(const RouteCall& call) {
   CLOISTER_ASSIGN_OR_RETURN(uint64_t first, QueryNumber(call.request, "first", 0, kIndexMax));
   CLOISTER_ASSIGN_OR_RETURN(uint64_t count, QueryNumber(call.request, "count", 100, kEntriesMax));
   CLOISTER_ASSIGN_OR_RETURN(const uint64_t last, QueryNumber(call.request, "last", 0, kEntriesMax));
+  CLOISTER_ASSIGN_OR_RETURN(const uint64_t generation,
+                            QueryNumber(call.request, "generation", 0, kGenerationMax));
+  if (last > 0 && generation > 0) return FieldError("last", "is for the present log; say first and count");
   if (last > 0) {
     v1::LogStatus log;
     Peers::Call rpc(call.parts.peers, kQuickTimeout);
@@ -32,6 +36,7 @@ Status GetEntries(const RouteCall& call) {
   request.set_first(first);
   request.set_count(static_cast<uint32_t>(count));
   request.set_requested_by(call.caller.user);
+  request.set_generation(static_cast<uint32_t>(generation));
   v1::GetEntriesResponse response;
   Peers::Call rpc(call.parts.peers, kQuickTimeout);
   CLOISTER_RETURN_IF_ERROR(
@@ -44,7 +49,8 @@ Status GetEntries(const RouteCall& call) {
                        {"entry", std::move(envelope)},
                        {"canonical", response.envelopes(i)}});
   }
-  call.writer.Send(JsonResponse({{"entries", std::move(entries)}, {"size", response.size()}}));
+  call.writer.Send(JsonResponse(
+      {{"entries", std::move(entries)}, {"size", response.size()}, {"generation", response.generation()}}));
   return absl::OkStatus();
 }
 
@@ -52,6 +58,9 @@ Status GetReceipt(const RouteCall& call, const std::string& index_text) {
   CLOISTER_ASSIGN_OR_RETURN(const uint64_t index, ParseNumber("index", index_text, kIndexMax));
   v1::GetReceiptRequest request;
   request.set_index(index);
+  CLOISTER_ASSIGN_OR_RETURN(const uint64_t generation,
+                            QueryNumber(call.request, "generation", 0, kGenerationMax));
+  request.set_generation(static_cast<uint32_t>(generation));
   v1::GetReceiptResponse response;
   Peers::Call rpc(call.parts.peers, kQuickTimeout);
   CLOISTER_RETURN_IF_ERROR(
@@ -101,9 +110,11 @@ Status Export(const RouteCall& call) {
 Status Unseal(const RouteCall& call, const std::string& index_text) {
   CLOISTER_ASSIGN_OR_RETURN(const uint64_t index, ParseNumber("index", index_text, kIndexMax));
   CLOISTER_ASSIGN_OR_RETURN(const JsonBody body, JsonBody::Parse(call.request));
-  CLOISTER_RETURN_IF_ERROR(body.OnlyKnown({"reason"}));
+  CLOISTER_RETURN_IF_ERROR(body.OnlyKnown({"reason", "generation"}));
   v1::UnsealRequest request;
   request.set_index(index);
+  CLOISTER_ASSIGN_OR_RETURN(const uint64_t generation, body.Uint("generation", 0, 0, kGenerationMax));
+  request.set_generation(static_cast<uint32_t>(generation));
   CLOISTER_ASSIGN_OR_RETURN(const std::string reason, body.RequiredString("reason"));
   request.set_reason(reason);
   request.set_requested_by(call.caller.user);

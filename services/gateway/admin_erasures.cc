@@ -61,6 +61,7 @@ json PlanJson(const v1::ErasurePlan& plan) {
           {"keys", plan.keys()},
           {"releases", plan.releases()},
           {"recipients", plan.recipients()},
+          {"not_counted", std::vector<std::string>(plan.not_counted().begin(), plan.not_counted().end())},
           {"holds", std::move(holds)}};
 }
 
@@ -201,7 +202,7 @@ Status ListErasures(const RouteCall& call) {
   return absl::OkStatus();
 }
 
-// Who was handed passages of these documents, from the log.
+// Who was handed passages of these documents, from the log and from those of former generations.
 Status SendReleases(const RouteCall& call, const std::vector<std::string>& documents) {
   v1::FindReleasesRequest request;
   for (const std::string& id : documents) request.add_documents(id);
@@ -221,7 +222,8 @@ Status SendReleases(const RouteCall& call, const std::vector<std::string>& docum
     for (const v1::ReleasedVersion& version : release.versions()) {
       versions.push_back({{"document", HexEncode(version.document())}, {"version", HexEncode(version.version())}});
     }
-    releases.push_back({{"index", release.index()},
+    releases.push_back({{"generation", release.generation()},
+                        {"index", release.index()},
                         {"time", release.time()},
                         {"ask", release.ask()},
                         {"user", release.user().empty() ? json(nullptr) : json(release.user())},
@@ -231,9 +233,18 @@ Status SendReleases(const RouteCall& call, const std::vector<std::string>& docum
                         {"documents", std::move(ids)},
                         {"versions", std::move(versions)}});
   }
+  json former_logs = json::array();
+  for (const v1::FormerLog& former : response.former_logs()) {
+    former_logs.push_back({{"generation", former.generation()},
+                           {"origin", former.origin()},
+                           {"entries", former.entries()},
+                           {"problem", former.problem().empty() ? json(nullptr) : json(former.problem())}});
+  }
   call.writer.Send(JsonResponse({{"releases", std::move(releases)},
                                  {"total", response.total()},
-                                 {"recipients", response.recipients()}}));
+                                 {"recipients", response.recipients()},
+                                 {"generation", response.generation()},
+                                 {"former_logs", std::move(former_logs)}}));
   return absl::OkStatus();
 }
 

@@ -55,7 +55,17 @@ class ReleasesAudit final : public v1::Audit::Service {
     v1::ReleasedVersion* version = release->add_versions();
     version->set_document(request->documents(0));
     version->set_version(std::string(16, 'v'));
+    release->set_index(41);
+    release->set_generation(1);
     response->set_total(1);
+    response->set_generation(3);
+    v1::FormerLog* former = response->add_former_logs();
+    former->set_generation(1);
+    former->set_origin("clinic/main/1");
+    former->set_entries(90);
+    former = response->add_former_logs();
+    former->set_generation(2);
+    former->set_problem("is not on this disk");
     return grpc::Status::OK;
   }
 };
@@ -160,6 +170,22 @@ TEST_F(AdminVersionsTest, AnswersAffectedNamesTheVersionsTheyRestOn) {
   ASSERT_EQ(versions_named.size(), 1u);
   EXPECT_EQ(versions_named[0]["document"], "00112233445566778899aabbccddeeff");
   EXPECT_EQ(versions_named[0]["version"], HexEncode(std::string(16, 'v')));
+}
+
+TEST_F(AdminVersionsTest, AReleaseNamesTheGenerationOfItsRecordAndWhatWasNotReadIsSaid) {
+  ReleasesAudit releases;
+  PeerServer peers(directory_path / "releases.sock", {&releases});
+  gateway = std::make_unique<Gateway>(
+      GatewayParts{peers.peers(), *credentials, *authenticator, *asks, metrics, clock, {2048, kTestCost}});
+  const json reply = SendAsOwner("POST", "/admin/v1/answers-affected",
+                                 R"({"document":{"id":"00112233445566778899aabbccddeeff"}})")
+                         .json();
+  EXPECT_EQ(reply["releases"][0]["generation"], 1);
+  EXPECT_EQ(reply["releases"][0]["index"], 41);
+  EXPECT_EQ(reply["generation"], 3);
+  EXPECT_EQ(reply["former_logs"],
+            (json{{{"generation", 1}, {"origin", "clinic/main/1"}, {"entries", 90}, {"problem", nullptr}},
+                  {{"generation", 2}, {"origin", ""}, {"entries", 0}, {"problem", "is not on this disk"}}}));
 }
 
 TEST_F(AdminVersionsTest, ARetentionClassStaysUntilAnotherIsGiven) {

@@ -409,6 +409,22 @@ TEST_F(AdminTest, TheLogIsReadProvenExportedAndOpened) {
   EXPECT_EQ(SendAsOwner("POST", "/admin/v1/audit/entries/1/unseal", "{}").status, 400);
 }
 
+TEST_F(AdminTest, AnEntryOfAFormerLogIsAskedForByItsGeneration) {
+  EXPECT_EQ(SendAsOwner("GET", "/admin/v1/audit/entries?first=1&count=1").status, 200);
+  EXPECT_EQ(audit.generation, 0u);
+  EXPECT_EQ(SendAsOwner("GET", "/admin/v1/audit/entries?first=1&count=1&generation=2").status, 200);
+  EXPECT_EQ(audit.generation, 2u);
+  EXPECT_EQ(SendAsOwner("GET", "/admin/v1/audit/receipts/1?generation=3").status, 200);
+  EXPECT_EQ(audit.generation, 3u);
+  EXPECT_EQ(SendAsOwner("POST", "/admin/v1/audit/entries/1/unseal", R"({"reason":"complaint 17","generation":4})").status,
+            200);
+  EXPECT_EQ(audit.generation, 4u);
+  EXPECT_EQ(SendAsOwner("GET", "/admin/v1/audit/entries?last=2&generation=1").status, 400);
+  EXPECT_EQ(SendAsOwner("GET", "/admin/v1/audit/receipts/1?generation=x").status, 400);
+  EXPECT_EQ(SendAsOwner("POST", "/admin/v1/audit/entries/1/unseal", R"({"reason":"complaint 17","generation":"1"})").status,
+            400);
+}
+
 TEST_F(AdminTest, AnExportSaysWhetherItIsWhole) {
   const auto lines = [&] {
     std::vector<json> parsed;

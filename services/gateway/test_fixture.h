@@ -40,6 +40,7 @@ class FakeAudit final : public v1::Audit::Service {
   grpc::Status GetEntries(grpc::ServerContext*, const v1::GetEntriesRequest* request,
                           v1::GetEntriesResponse* response) override {
     std::lock_guard lock(mutex);
+    generation = request->generation();
     response->set_size(records.size());
     for (uint64_t i = request->first(); i < records.size() && i < request->first() + request->count(); ++i) {
       response->add_envelopes("{\"event\":\"" + records[i].event() + "\",\"v\":1}");
@@ -48,6 +49,7 @@ class FakeAudit final : public v1::Audit::Service {
   }
   grpc::Status GetReceipt(grpc::ServerContext*, const v1::GetReceiptRequest* request,
                           v1::GetReceiptResponse* response) override {
+    generation = request->generation();
     if (request->index() > 99) return {grpc::StatusCode::UNAVAILABLE, "no checkpoint covers this yet"};
     response->set_receipt("c2sp.org/tlog-proof@v1\n");
     response->set_verifier_key("log+00000000+key");
@@ -66,6 +68,7 @@ class FakeAudit final : public v1::Audit::Service {
     return export_breaks ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "broke") : grpc::Status::OK;
   }
   grpc::Status Unseal(grpc::ServerContext*, const v1::UnsealRequest* request, v1::UnsealResponse* response) override {
+    generation = request->generation();
     auto* section = response->add_sections();
     section->set_subject_kind("user");
     section->set_subject("a.weber");
@@ -101,6 +104,7 @@ class FakeAudit final : public v1::Audit::Service {
   }
   std::mutex mutex;
   std::vector<v1::AppendRequest> records;
+  uint32_t generation = 0;  // Of the last reading.
   int fail_at = -1;  // The append that fails, counted from 0.
   bool fail_all = false;
   bool export_breaks = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Examines an open keyring, its file and its escrowed copy. Repairs nothing; a copy that is behind is
-// replaced by `cloister keys escrow`. Blocks on both disks.
+// Examines an open keyring, its file and its escrowed copy: that the copy is whole, of this appliance and of
+// this epoch, opens with the epoch key, and has every key. Does not open what is sealed to shares or to an
+// anchor. Repairs nothing; a copy that is behind is replaced by `cloister keys escrow`. Blocks on both disks.
 #pragma once
 
 #include <filesystem>

@@ -7,6 +7,7 @@
 
 #include "common/file.h"
 #include "keyring/escrow.h"
+#include "keyring/keyring_format.h"
 #include "keyring/passphrase_anchor.h"
 #include "services/keys/escrow_keeper.h"
 #include "services/server/test_authority.h"
@@ -77,9 +78,65 @@ TEST_F(KeyringExaminationTest, ACopyThatIsMissingDamagedOrOfAFormerEpochIsTold) 
   EXPECT_NE(Only().problem.find("no copy"), std::string::npos);
 }
 
+TEST_F(KeyringExaminationTest, ACopyThatLacksKeysIsToldWithHowMany) {
+  ASSERT_TRUE(keyring_->CreateKeys("retrieval", storage::KeyKind::kDocument, 3).ok());
+  EXPECT_NE(Only().problem.find("is behind"), std::string::npos);
+  EXPECT_NE(Only().problem.find("lacks 3 keys"), std::string::npos) << Only().problem;
+  ASSERT_TRUE(keyring_->ChangeMarks({std::string(storage::kMarkBytes, 'm')}, {}).ok());
+  EXPECT_NE(Only().problem.find("lacks 4 keys or marks"), std::string::npos) << Only().problem;
+  EscrowKeeper(*keyring_, folder_, path_, clock_).Refresh();
+  EXPECT_EQ(Examine().findings_total(), 0u);
+}
+
+// Every byte of it counts: header, sealed key, the keyring inside and the digest.
+TEST_F(KeyringExaminationTest, EveryChangeOfTheCopyIsTold) {
+  const std::string copy = Read(Copy());
+  for (size_t i = 0; i < copy.size(); i += 7) {
+    std::string altered = copy;
+    altered[i] = static_cast<char>(altered[i] ^ 1);
+    Write(Copy(), altered);
+    EXPECT_EQ(Examine().findings_total(), 1u) << i;
+  }
+  // One that somebody made with right digests and without the epoch key.
+  const auto snapshot = keyring_->TakeSnapshot();
+  ASSERT_TRUE(snapshot.ok());
+  const std::string forged =
+      keyring::SealKeyring(crypto::Secret(std::string(32, 'f')), snapshot->header, {}, {});
+  Write(Copy(),
+        keyring::SealEscrow({forged, snapshot->header, snapshot->epoch_key.Clone(), std::nullopt}, clock_));
+  EXPECT_NE(Only().problem.find("does not open with its epoch key"), std::string::npos) << Only().problem;
+}
+
+TEST_F(KeyringExaminationTest, ACopyOfAnotherApplianceIsTold) {
+  const auto other =
+      *keyring::Keyring::Create({.path = directory_.path() / "other"},
+                                keyring::NewPassphraseAnchor("correct horse battery", kCheap), clock_);
+  Write(Copy(), keyring::SealEscrow(*other->TakeSnapshot(), clock_));
+  EXPECT_NE(Only().problem.find("of another appliance"), std::string::npos) << Only().problem;
+  EXPECT_NE(Only().remedy.find("move it away"), std::string::npos);
+}
+
+TEST_F(KeyringExaminationTest, ACopyThatIsNewerOrForOtherSharesIsTold) {
+  const auto copy = *keyring::ParseEscrow(Read(Copy()));
+  const auto snapshot = *keyring_->TakeSnapshot();
+  keyring::Keyring::Snapshot newer{snapshot.file, snapshot.header, snapshot.epoch_key.Clone(),
+                                   snapshot.recovery};
+  newer.header.generation += 5;
+  newer.file = keyring::SealKeyring(newer.epoch_key, newer.header, {}, {});
+  Write(Copy(), keyring::SealEscrow(newer, clock_));
+  EXPECT_NE(Only().problem.find("newer than the keyring"), std::string::npos) << Only().problem;
+  EXPECT_NE(Only().remedy.find("cloister keys recover"), std::string::npos);
+  Write(Copy(), keyring::SealEscrow(snapshot, clock_));
+  EXPECT_EQ(Examine().findings_total(), 0u);
+  keyring::RecoveryKey recovery{std::string(16, 's'), std::string(32, 'p'), 2, 3, 0};
+  ASSERT_TRUE(keyring_->SetRecovery(recovery).ok());
+  EXPECT_NE(Only().problem.find("not for the present recovery key"), std::string::npos) << Only().problem;
+}
+
 TEST_F(KeyringExaminationTest, AFileThatIsNotTheOneThatIsOpenIsTold) {
   const std::string former = Read(path_);
   ASSERT_TRUE(keyring_->CreateKeys("retrieval", storage::KeyKind::kDocument, 1).ok());
+  EscrowKeeper(*keyring_, folder_, path_, clock_).Refresh();
   const std::string present = Read(path_);
   Write(path_, former);
   EXPECT_NE(Only().problem.find("older than the keyring that is open"), std::string::npos);

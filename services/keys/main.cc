@@ -32,6 +32,8 @@ class KeysProcess final : public RunningService {
   }
   std::vector<grpc::Service*> RpcServices() override { return {service_.get(), maintenance_.get()}; }
   std::vector<MethodRule> Rules() const override { return KeysRules(); }
+  // A stopped appliance has a copy with every key.
+  void Stop() override { escrow_->Refresh(); }
 
  private:
   explicit KeysProcess(const ServiceContext& context)
@@ -70,6 +72,7 @@ class KeysProcess final : public RunningService {
     MaintenanceParts parts;  // Nothing is copied: a keyring never comes into a backup.
     parts.directory = path_.parent_path();
     parts.examine = [this, folder](const auto& how, auto& found) {
+      escrow_->Refresh();  // What was made since the last tick is no finding.
       return ExamineKeyring(*keyring_, path_, folder, how, found);
     };
     CLOISTER_ASSIGN_OR_RETURN(maintenance_, MaintenanceService::New(std::move(parts)));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "common/bytes.h"
 #include "common/log.h"
@@ -145,6 +146,7 @@ StatusOr<retrieval::ErasureAudit::Releases> ServiceErasureAudit::CountReleases(
     const std::vector<DocumentId>& documents) {
   if (documents.empty()) return Releases{};
   Releases releases;
+  std::set<uint32_t> unread;
   for (size_t first = 0; first < documents.size(); first += kDocumentsPerCall) {
     v1::FindReleasesRequest request;
     for (size_t i = first; i < std::min(first + kDocumentsPerCall, documents.size()); ++i) {
@@ -159,6 +161,14 @@ StatusOr<retrieval::ErasureAudit::Releases> ServiceErasureAudit::CountReleases(
     // A release or a person that two calls found counts twice; more than one call needs 50,000 documents.
     releases.releases += response.total();
     releases.recipients += response.recipients();
+    for (const v1::FormerLog& former : response.former_logs()) {
+      if (!former.problem().empty()) unread.insert(former.generation());
+    }
+  }
+  // Which part is missing is for `cloister answers affected` and `cloister doctor` to say.
+  for (const uint32_t generation : unread) {
+    releases.not_counted.push_back("The audit log of generation " + std::to_string(generation) +
+                                   " could not be read whole: what was handed out then may not be counted.");
   }
   return releases;
 }

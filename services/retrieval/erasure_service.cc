@@ -125,6 +125,7 @@ grpc::Status ErasureService::PlanErasure(grpc::ServerContext*, const v1::Erasure
   response->set_keys(plan->keys);
   response->set_releases(plan->releases);
   response->set_recipients(plan->recipients);
+  response->mutable_not_counted()->Assign(plan->not_counted.begin(), plan->not_counted.end());
   for (const retrieval::Hold& hold : plan->holds) ToMessage(hold, response->add_holds());
   return grpc::Status::OK;
 }

@@ -43,6 +43,13 @@ TEST_F(ErasureServiceTest, ADocumentIsErasedWithARecordBeforeAndAfter) {
   EXPECT_EQ(plan.documents(0).subjects(), 1u);
   EXPECT_EQ(plan.releases(), 3u);
   EXPECT_EQ(plan.recipients(), 2u);
+  EXPECT_EQ(plan.not_counted_size(), 0);
+  fake_audit_.damaged_former = true;
+  v1::ErasurePlan partial;
+  ASSERT_TRUE(As("gateway", &v1::Erasure::Stub::PlanErasure, EraseDocument("dose.md").target(), partial).ok());
+  ASSERT_EQ(partial.not_counted_size(), 1);
+  EXPECT_NE(partial.not_counted(0).find("generation 1 could not be read whole"), std::string::npos);
+  fake_audit_.damaged_former = false;
   v1::ErasureState state;
   const grpc::Status status = Erase(EraseDocument("dose.md"), state);
   ASSERT_TRUE(status.ok()) << status.error_message();

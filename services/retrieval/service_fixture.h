@@ -50,6 +50,9 @@ class FakeAudit final : public v1::Audit::Service {
                             v1::FindReleasesResponse* response) override {
     response->set_total(static_cast<uint64_t>(request->documents_size()) * 3);
     response->set_recipients(2);
+    v1::FormerLog* former = response->add_former_logs();
+    former->set_generation(1);
+    if (damaged_former) former->set_problem("is not on this disk");
     return grpc::Status::OK;
   }
   std::vector<std::string> Events() {
@@ -59,6 +62,7 @@ class FakeAudit final : public v1::Audit::Service {
     return events;
   }
   std::atomic<bool> down = false;
+  std::atomic<bool> damaged_former = false;  // A log of before a restore.
   std::vector<v1::AppendRequest> records;
   std::vector<std::string> forgotten;  // "kind name"
 

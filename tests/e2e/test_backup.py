@@ -155,8 +155,47 @@ class RestoreDrill(unittest.TestCase):
                              [(q["text"], q["source"], q["document_id"], q["start"]) for q in before["quotes"]])
         self.check_counts(b)
         self.check_log(b)
+        self.check_what_was_handed_out_before(b)
         self.check_erased(b)
         self.check_life_goes_on(b)
+
+    def affected(self, b, document):
+        return json.loads(b.cli("answers", "affected", "--id", document, "--json").stdout)
+
+    def check_what_was_handed_out_before(self, b):
+        answer = self.answers[0]
+        quote, release = answer["quotes"][0], answer["records"]["release"]
+        found = self.affected(b, quote["document_id"])
+        self.assertEqual(found["generation"], 2)
+        self.assertEqual([(log["generation"], log["problem"]) for log in found["former_logs"]], [(1, None)])
+        named = {(row["generation"], row["index"]): row for row in found["releases"]}
+        self.assertEqual(named[1, release]["user"], USER)
+        self.assertTrue(any(generation == 2 for generation, _ in named), "it was asked again after the restore")
+        self.assertIn(f"1/{release} ", b.cli("answers", "affected", "--id", quote["document_id"]).stdout)
+        # What was said then, under the name that the list gives it.
+        outcome = f"1/{answer['records']['outcome']}"
+        opened = json.loads(b.cli("audit", "unseal", outcome, "--reason", "complaint 17 of 3 May", "--json").stdout)
+        texts = [q["text"] for section in opened["sections"] for q in (section["content"] or {}).get("quotes", []) if "text" in q]
+        self.assertIn(quote["text"], texts)
+        self.assertIn(quote["text"].split()[0], b.cli("audit", "unseal", outcome, "--reason", "complaint 17 of 3 May").stdout)
+        shown = json.loads(b.cli("audit", "show", f"1/{release}", "--json").stdout)
+        self.assertEqual((shown["index"], shown["entry"]["event"]), (release, "ask.release"))
+        # Its proof is made here now, and the key of before checks it.
+        b.cli("audit", "receipt", outcome, "--out", b.folder / "former.receipt")
+        subprocess.run([str(self.binaries / "cloister-verify"), "--receipt", str(b.folder / "former.receipt"), "--key",
+                        str(self.a.folder / "former.vkey")], check=True, capture_output=True)
+        # Without the former log the present one is searched, and that something is missing is said.
+        former, aside = b.data / "audit" / "former" / "1", b.folder / "aside"
+        shutil.move(former, aside)
+        found = self.affected(b, quote["document_id"])
+        self.assertEqual({row["generation"] for row in found["releases"]}, {2})
+        self.assertEqual([log["problem"] for log in found["former_logs"]], ["is not on this disk"])
+        missing = b.cli("audit", "unseal", outcome, "--reason", "complaint 17 of 3 May", check=False)
+        self.assertEqual(missing.returncode, 1)
+        self.assertIn("not on this disk", missing.stderr)
+        said = b.cli("answers", "affected", "--id", quote["document_id"]).stdout
+        self.assertIn("generation 1 is not on this disk", " ".join(said.split()))
+        shutil.move(aside, former)
 
     def check_counts(self, b):
         status = b.http("GET", "/admin/v1/status")[1]

@@ -178,7 +178,8 @@ class Doctor(unittest.TestCase):
         self.assertEqual(self.a.cli("doctor", "--offline", "--passphrase-file", wrong, check=False).returncode, 3)
         reports = self.offline(status=0)
         self.assertEqual(list(reports), ["files", *SERVICES])
-        for service, part in (("retrieval", "rows"), ("retrieval", "segments"), ("audit", "log"), ("keys", "keys"),
+        for service, part in (("retrieval", "rows"), ("retrieval", "segments"), ("audit", "log"), ("audit", "sections"),
+                              ("keys", "keys"), ("keys", "escrow"),
                               ("ingest", "rows"), ("gateway", "tables")):
             self.assertGreater(self.checked(reports[service])[part], 0, f"{service} {part}")
 
@@ -205,6 +206,7 @@ class Doctor(unittest.TestCase):
         damaged(checkpoint, "audit", "log", "checkpoint|signature|signed|cannot be", "restore")
         segment = next((data / "retrieval" / "segments").glob("*.segment"))
         damaged(segment, "retrieval", "segments", "does not authenticate", "makes it anew")
+        damaged(next(self.escrow.glob("*.escrow")), "keys", "escrow", "damaged", "cloister keys escrow")
 
     def test_6_a_database_that_does_not_open_says_why(self):
         self.a.down()
