@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -20,6 +21,7 @@ namespace cloister::storage {
 namespace {
 
 constexpr int kSkipped = 77;
+constexpr useconds_t kFarewellMicroseconds = 200'000;
 
 int Fail(const char* what, const Status& status = absl::OkStatus()) {
   std::fprintf(stderr, "%s: %s\n", what, MessageOf(status).c_str());
@@ -42,7 +44,11 @@ int WriteUntilKilled(const std::filesystem::path& directory, uint64_t first) {
       for (uint64_t number = first;; ++number) {
         WriteBatch batch;
         batch.Put(kNumberedRows, NumberedKey(writer, number), NumberedValue(writer, number));
-        if (!(*store)->Write(batch).ok()) ::_exit(1);
+        if (!(*store)->Write(batch).ok()) {
+          // Like a service, which lets its answers leave: RocksDB's own threads go on meanwhile.
+          ::usleep(kFarewellMicroseconds);
+          ::_exit(1);
+        }
         // Shorter than PIPE_BUF: lines of several threads do not mix.
         const std::string line = std::to_string(writer) + " " + std::to_string(number) + "\n";
         if (!WriteAll(STDOUT_FILENO, line).ok()) ::_exit(1);
@@ -50,6 +56,24 @@ int WriteUntilKilled(const std::filesystem::path& directory, uint64_t first) {
     });
   }
   for (std::thread& writer : writers) writer.join();
+  return 0;
+}
+
+// Looks for the rows of which standard input says, in WriteUntilKilled's words, that they were acknowledged.
+int FindAcknowledged(const std::filesystem::path& directory) {
+  MemoryKeySource keys{"seed"};
+  auto store = RocksDbStore::Open(
+      {.directory = directory, .column_families = {std::string(kNumberedRows)}, .keys = &keys});
+  if (!store.ok()) return Fail("open", store.status());
+  const auto snapshot = (*store)->GetSnapshot();
+  uint32_t writer = 0;
+  uint64_t number = 0, found = 0;
+  for (; std::cin >> writer >> number; ++found) {
+    const auto row = snapshot->Get(kNumberedRows, NumberedKey(writer, number));
+    if (!row.ok()) return Fail("lost a row", row.status());
+    if (*row != NumberedValue(writer, number)) return Fail("a row is not what it was");
+  }
+  std::printf("%llu rows found\n", static_cast<unsigned long long>(found));
   return 0;
 }
 
@@ -98,7 +122,8 @@ int FillDisk(const std::filesystem::path& directory) {
     if (MessageOf(status).find("disk is full") == std::string::npos) return Fail("unclear message", status);
     if (write(acknowledged + 1).code() != StatusCode::kUnavailable)
       return Fail("writes go on after a full disk");
-    if (stopped.size() != 1 || stopped[0] != status) return Fail("it was not told once why the store stopped");
+    if (stopped.size() != 1 || stopped[0] != status)
+      return Fail("it was not told once why the store stopped");
     const auto first = (*store)->Get(kNumberedRows, NumberedKey(0, 0));
     if (!first.ok()) return Fail("reads stopped", first.status());
   }
@@ -122,7 +147,9 @@ int main(int argc, char** argv) {
   if (mode == "write" && argc == 4) {
     return cloister::storage::WriteUntilKilled(argv[2], std::strtoull(argv[3], nullptr, 10));
   }
+  if (mode == "find") return cloister::storage::FindAcknowledged(argv[2]);
   if (mode == "checkpoints") return cloister::storage::CopyUntilKilled(argv[2]);
   if (mode == "fill-disk") return cloister::storage::FillDisk(argv[2]);
-  return cloister::storage::Fail("usage: write DIRECTORY FIRST | checkpoints DIRECTORY | fill-disk DIRECTORY");
+  return cloister::storage::Fail(
+      "usage: write DIRECTORY FIRST | find DIRECTORY | checkpoints DIRECTORY | fill-disk DIRECTORY");
 }
