@@ -8,7 +8,7 @@ import time
 
 from storm_model import TOKEN, Passphrase
 
-AWAY_SECONDS = 60        # Longer than that, it did not come back.
+AWAY_SECONDS = 180       # Longer than that, it did not come back, on however busy a machine.
 LATE_SECONDS = 60        # An erasure whose client got no answer has begun by then, or never will.
 WRONG_PASSPHRASE = 3
 KEYS_SAMPLE = 12
