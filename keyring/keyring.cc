@@ -223,6 +223,7 @@ class Keyring::Impl {
 
   Status CheckOpens(EpochAnchor& anchor) const {
     std::lock_guard writer(writer_);
+    CLOISTER_RETURN_IF_ERROR(CheckSound());
     if (anchor.kind() != header_.anchor) return WrongAnchor();
     CLOISTER_ASSIGN_OR_RETURN(const crypto::Secret key,
                               anchor.Open(header_.location, EpochContext(header_.appliance, header_.epoch)));
@@ -267,6 +268,7 @@ class Keyring::Impl {
     }
     status.recovery = table_.recovery;
     status.erasure_epoch = table_.erasure_epoch;
+    status.sound = !unsound_;
     return status;
   }
 
@@ -383,7 +385,7 @@ class Keyring::Impl {
 
   Status CheckSound() const {
     if (!unsound_) return absl::OkStatus();
-    return Unavailable("the keyring takes no change since a write of it failed half-way; start the appliance again");
+    return Unavailable("the keyring takes no change since a write of it failed half-way, until it is opened anew; try again");
   }
 
   // Has `where` destroy what is doomed, and forgets those names once it did.
@@ -469,6 +471,7 @@ class Keyring::Impl {
     const auto found = ReadFile(options_.path, kKeyringFileBytesMax);
     const auto header = found.ok() ? ParseKeyringHeader(*found) : StatusOr<KeyringHeader>(found.status());
     unsound_ = !header.ok() || header->generation != header_.generation;
+    if (unsound_ && options_.on_unsound) options_.on_unsound();
     return status;
   }
 
@@ -484,7 +487,7 @@ class Keyring::Impl {
   crypto::Secret entries_key_;
   KeyringTable table_;
   std::map<std::tuple<std::string, KeyKind, std::string>, KeyId, std::less<>> named_;
-  bool unsound_ = false;
+  std::atomic<bool> unsound_ = false;
   mutable std::atomic<uint64_t> wrapped_{0}, unwrapped_{0}, sealed_{0};
 };
 

@@ -54,6 +54,8 @@ struct KeyringStatus {
   int64_t former_since_ns = 0;   // When the last of them was replaced, Unix time; 0: none.
   std::optional<RecoveryKey> recovery;
   uint32_t erasure_epoch = 0;  // The epoch that the last erasure began; 0: none yet.
+  // False since a write failed half-way: the file may hold the former epoch or the next, and only opening it anew tells.
+  bool sound = true;
 };
 
 // The steps of a change of epoch, for tests that stop there.
@@ -64,6 +66,9 @@ struct KeyringOptions {
   size_t keys_max = kKeyringKeysMax;  // More are refused; a keyring that holds more already still opens.
   // Called after each step of a change of epoch. For tests; empty otherwise.
   std::function<void(EpochStep)> on_step = {};
+  // Called once when KeyringStatus::sound becomes false; must not block. No change is taken from then on, so whoever
+  // holds the keyring should end and open it anew.
+  std::function<void()> on_unsound = {};
 };
 
 // Thread-safe. Each change rewrites the whole file (about 100 bytes a key) with fsync: batch the creation of
@@ -103,7 +108,8 @@ class Keyring {
   // Changes of epoch. Readers go on meanwhile; creators wait. Interrupted at any step, by a kill too, the next Open or
   // the next change finishes it. Errors of all three: kUnavailable, with "try again", when the new keyring stands and
   // the device has not yet destroyed the old epoch key (KeyringStatus::doomed); kResourceExhausted; those of the
-  // anchor, and then nothing has changed.
+  // anchor, and then nothing has changed; any of them when KeyringStatus::sound is false afterwards, and then both the
+  // former and the next epoch are possible.
 
   // Digests that are kept with the keys and so outlive every restore: adds and removes, durable before this returns.
   // What is there, or is not, is passed over. Errors: kInvalidArgument (not storage::kMarkBytes), kResourceExhausted (storage::kMarksMax,
@@ -128,7 +134,7 @@ class Keyring {
   StatusOr<EpochChange> DestroyFormerKeys(std::string_view owner);
 
   // Whether `anchor` comes to the epoch key that holds now. Errors: those of EpochAnchor::Open; kFailedPrecondition
-  // (another kind of anchor).
+  // (another kind of anchor); kUnavailable (not known, see KeyringStatus::sound).
   Status CheckOpens(EpochAnchor& anchor) const;
 
   // Who may recover from now on; replaces those before. Errors: kResourceExhausted, kUnavailable.

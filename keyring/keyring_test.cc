@@ -2,6 +2,7 @@
 #include "keyring/keyring.h"
 
 #include <gtest/gtest.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -308,6 +309,55 @@ TEST_F(KeyringTest, AFailedWriteLeavesMemoryAndFileAsTheyWere) {
   EXPECT_TRUE((*reopened)->CreateKeys("a", KeyKind::kDocument, 5).ok());
   EXPECT_EQ((*reopened)->size(), 6u);
   EXPECT_EQ((*reopened)->generation(), 3u);
+}
+
+// While it stands, files of the folder can be made and renamed by this thread, and the folder itself cannot be opened: what
+// a failed fsync of the folder after a rename does.
+class UnreadableFolder {
+ public:
+  explicit UnreadableFolder(const std::filesystem::path& folder) : folder_(folder) {
+    ::chmod(folder_.c_str(), 0300);
+    if (::geteuid() != 0) return;
+    // Root may read everything, so this thread is somebody else for the disk.
+    EXPECT_EQ(::chown(folder_.c_str(), kNobody, kNobody), 0);
+    ::setfsuid(kNobody);
+  }
+  ~UnreadableFolder() {
+    ::setfsuid(::geteuid());
+    ::chmod(folder_.c_str(), 0700);
+  }
+
+ private:
+  static constexpr uid_t kNobody = 65534;
+  const std::filesystem::path folder_;
+};
+
+TEST_F(KeyringTest, AChangeThatWasWrittenHalfWayIsNeitherDeniedNorContinued) {
+  ASSERT_TRUE(Create().ok());
+  int told = 0;
+  KeyringOptions options{.path = path_};
+  options.on_unsound = [&] { ++told; };
+  auto opened = Keyring::Open(options, NewPassphraseAnchor(kPassphrase), clock_);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  Keyring& keyring = **opened;
+  EXPECT_TRUE(keyring.GetStatus().sound);
+  {
+    const UnreadableFolder unreadable(directory_.path());
+    EXPECT_FALSE(keyring.ChangeAnchor(NewPassphraseAnchor("another passphrase", kCheap)).ok());
+  }
+  EXPECT_EQ(told, 1);
+  EXPECT_FALSE(keyring.GetStatus().sound);
+  EXPECT_EQ(keyring.GetStatus().epoch, 1u);
+  // Memory has the former epoch and the file the next, so nobody is told that the former passphrase holds.
+  EXPECT_EQ(keyring.CheckOpens(*NewPassphraseAnchor(kPassphrase)).code(), StatusCode::kUnavailable);
+  EXPECT_EQ(keyring.CreateKeys("a", KeyKind::kDocument, 1).status().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(keyring.RotateEpoch().status().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(told, 1);
+  opened->reset();
+  EXPECT_EQ(Open().status().code(), StatusCode::kUnauthenticated);
+  const auto found = Open("another passphrase");
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ((*found)->GetStatus().epoch, 2u);
 }
 
 TEST_F(KeyringTest, GivesThePublicHalfOfSigningKeysToAnybody) {

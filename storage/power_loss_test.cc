@@ -3,13 +3,17 @@
 // length that was written and zeros where the bytes never arrived.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <fstream>
+#include <string>
+#include <vector>
 
 #include "common/file.h"
 #include "storage/file_cipher.h"
 #include "storage/memory_key_source.h"
 #include "storage/rocksdb_store.h"
 #include "storage/temporary_directory.h"
+#include "storage/torn_logs.h"
 
 namespace cloister::storage {
 namespace {
@@ -162,6 +166,47 @@ TEST_F(PowerLossTest, AHoleInAWriteThatWasNotAcknowledgedIsATornTail) {
     std::ofstream(directory_ / "acknowledged", std::ios::binary | std::ios::trunc) << acknowledged;
     ExpectBothRows();
   }
+}
+
+TEST_F(PowerLossTest, KeepsTheCopyOfATornLogForItsTimeAndNoLonger) {
+  const auto torn = database_ / "000900.log.torn";
+  std::ofstream(torn, std::ios::binary) << "x";
+  const auto made = std::filesystem::last_write_time(torn);
+  ExpectBothRows();
+  EXPECT_TRUE(std::filesystem::exists(torn));
+  std::filesystem::last_write_time(torn, made - kTornCopyKept);
+  ExpectBothRows();
+  EXPECT_FALSE(std::filesystem::exists(torn));
+}
+
+TEST_F(PowerLossTest, KeepsTheNewestCopiesOfTornLogsWhenThereAreMany) {
+  std::vector<std::filesystem::path> copies;
+  const auto now = std::filesystem::file_time_type::clock::now();
+  for (size_t i = 0; i < kTornCopiesMax + 2; ++i) {
+    copies.push_back(database_ / (std::to_string(900'000 + i) + ".log.torn"));
+    std::ofstream(copies.back(), std::ios::binary) << "x";
+    std::filesystem::last_write_time(copies.back(), now - std::chrono::minutes(i));
+  }
+  ExpectBothRows();
+  for (size_t i = 0; i < copies.size(); ++i)
+    EXPECT_EQ(std::filesystem::exists(copies[i]), i < kTornCopiesMax) << i;
+}
+
+TEST_F(PowerLossTest, KeepsCopiesOfTornLogsAsLongAsNobodyKnowsWhatIsMissing) {
+  const auto torn = database_ / "000900.log.torn";
+  std::ofstream(torn, std::ios::binary) << "x";
+  std::filesystem::last_write_time(torn, std::filesystem::last_write_time(torn) - 2 * kTornCopyKept);
+  std::filesystem::remove(directory_ / "acknowledged");
+  ExpectBothRows();  // Without a check.
+  EXPECT_TRUE(std::filesystem::exists(torn));
+  // And with one that fails: the log has lost what was acknowledged.
+  PutBack();
+  const auto log = Newest(".log");
+  std::ofstream(torn, std::ios::binary) << "x";
+  std::filesystem::last_write_time(torn, std::filesystem::last_write_time(torn) - 2 * kTornCopyKept);
+  std::filesystem::resize_file(log, 0);
+  EXPECT_EQ(OpenStore().status().code(), StatusCode::kDataLoss);
+  EXPECT_TRUE(std::filesystem::exists(torn));
 }
 
 // A manifest is synced after each of its records, and these are small.

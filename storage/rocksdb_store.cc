@@ -10,6 +10,7 @@
 #include "common/bytes.h"
 #include "crypto/random.h"
 #include "storage/rocksdb_store_internal.h"
+#include "storage/torn_logs.h"
 
 namespace cloister::storage {
 namespace {
@@ -270,6 +271,9 @@ StatusOr<std::unique_ptr<RocksDbStore>> RocksDbStore::Open(const RocksDbStoreOpt
   auto impl = std::make_unique<Impl>(*std::move(lock), options.on_stopped);
   CLOISTER_RETURN_IF_ERROR(impl->OpenDatabase(options, !acknowledged.has_value()));
   CLOISTER_RETURN_IF_ERROR(impl->Check(acknowledged_path, acknowledged));
+  if (acknowledged) {
+    RemoveOldTornCopies(options.directory / "rocksdb", std::filesystem::file_time_type::clock::now());
+  }
   return std::unique_ptr<RocksDbStore>(new RocksDbStore(std::move(impl)));
 }
 

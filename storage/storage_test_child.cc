@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -20,6 +21,7 @@ namespace cloister::storage {
 namespace {
 
 constexpr int kSkipped = 77;
+constexpr useconds_t kFarewellMicroseconds = 200'000;
 
 int Fail(const char* what, const Status& status = absl::OkStatus()) {
   std::fprintf(stderr, "%s: %s\n", what, MessageOf(status).c_str());
@@ -48,7 +50,11 @@ int WriteUntilKilled(const std::filesystem::path& directory, uint64_t first, boo
       for (uint64_t number = first;; ++number) {
         WriteBatch batch;
         batch.Put(kNumberedRows, NumberedKey(writer, number), NumberedValue(writer, number));
-        if (!(*store)->Write(batch).ok()) ::_exit(1);
+        if (!(*store)->Write(batch).ok()) {
+          // Like a service, which lets its answers leave: RocksDB's own threads go on meanwhile.
+          ::usleep(kFarewellMicroseconds);
+          ::_exit(1);
+        }
         if (!Say(writer, number)) ::_exit(1);
       }
     });
@@ -63,6 +69,24 @@ int WriteUntilKilled(const std::filesystem::path& directory, uint64_t first, boo
     if (rewritten.ok() && !Say(kNumberedWriters, number)) ::_exit(1);
   }
   for (std::thread& writer : writers) writer.join();
+  return 0;
+}
+
+// Looks for the rows of which standard input says, in WriteUntilKilled's words, that they were acknowledged.
+int FindAcknowledged(const std::filesystem::path& directory) {
+  MemoryKeySource keys{"seed"};
+  auto store = RocksDbStore::Open(
+      {.directory = directory, .column_families = {std::string(kNumberedRows)}, .keys = &keys});
+  if (!store.ok()) return Fail("open", store.status());
+  const auto snapshot = (*store)->GetSnapshot();
+  uint32_t writer = 0;
+  uint64_t number = 0, found = 0;
+  for (; std::cin >> writer >> number; ++found) {
+    const auto row = snapshot->Get(kNumberedRows, NumberedKey(writer, number));
+    if (!row.ok()) return Fail("lost a row", row.status());
+    if (*row != NumberedValue(writer, number)) return Fail("a row is not what it was");
+  }
+  std::printf("%llu rows found\n", static_cast<unsigned long long>(found));
   return 0;
 }
 
@@ -111,7 +135,8 @@ int FillDisk(const std::filesystem::path& directory) {
     if (MessageOf(status).find("disk is full") == std::string::npos) return Fail("unclear message", status);
     if (write(acknowledged + 1).code() != StatusCode::kUnavailable)
       return Fail("writes go on after a full disk");
-    if (stopped.size() != 1 || stopped[0] != status) return Fail("it was not told once why the store stopped");
+    if (stopped.size() != 1 || stopped[0] != status)
+      return Fail("it was not told once why the store stopped");
     const auto first = (*store)->Get(kNumberedRows, NumberedKey(0, 0));
     if (!first.ok()) return Fail("reads stopped", first.status());
   }
@@ -132,11 +157,13 @@ int FillDisk(const std::filesystem::path& directory) {
 
 int main(int argc, char** argv) {
   const std::string mode = argc > 2 ? argv[1] : "";
-  if ((mode == "write" || mode == "rotate") && argc == 5) {
+  if ((mode == "write" || mode == "rotate") && (argc == 4 || argc == 5)) {
     return cloister::storage::WriteUntilKilled(argv[2], std::strtoull(argv[3], nullptr, 10), mode == "rotate",
-                                               std::strtoull(argv[4], nullptr, 10));
+                                               argc == 5 ? std::strtoull(argv[4], nullptr, 10) : 0);
   }
+  if (mode == "find") return cloister::storage::FindAcknowledged(argv[2]);
   if (mode == "checkpoints") return cloister::storage::CopyUntilKilled(argv[2]);
   if (mode == "fill-disk") return cloister::storage::FillDisk(argv[2]);
-  return cloister::storage::Fail("usage: write|rotate DIRECTORY FIRST REPLACEMENTS | checkpoints DIRECTORY | fill-disk DIRECTORY");
+  return cloister::storage::Fail(
+      "usage: write|rotate DIRECTORY FIRST [REPLACEMENTS] | find DIRECTORY | checkpoints DIRECTORY | fill-disk DIRECTORY");
 }

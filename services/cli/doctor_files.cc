@@ -10,6 +10,7 @@
 #include "common/file.h"
 #include "services/cli/doctor.h"
 #include "services/cli/terminal_text.h"
+#include "storage/torn_logs.h"
 
 namespace cloister::services {
 namespace {
@@ -34,7 +35,8 @@ class Kind {
   }
   void Finish(Examination& out) const {
     if (count_ > kToldMax)
-      out.Add({"files", std::to_string(count_ - kToldMax) + " more", problem_, remedy_, ""});
+      out.Add({"files", std::to_string(count_ - kToldMax) + " more", problem_, remedy_,
+               remedy_.empty() ? done_ : ""});
   }
 
  private:
@@ -59,7 +61,7 @@ class FilesExaminer {
       out_.Add(
           {"files", data_.string(), "cannot be listed completely: " + error.message(), "check the disk", ""});
     }
-    for (const Kind* kind : {&open_, &foreign_, &temporary_}) kind->Finish(out_);
+    for (const Kind* kind : {&open_, &foreign_, &temporary_, &torn_}) kind->Finish(out_);
     if (stopped_) LookForRestore();
     LookForSpace();
     return absl::OkStatus();
@@ -81,6 +83,7 @@ class FilesExaminer {
       const bool mended = repair_ && ::chmod(path.c_str(), info.st_mode & ~kOthers & 07777) == 0;
       open_.Add(NameOf(path), mended, out_);
     }
+    if (storage::IsTornCopy(path)) torn_.Add(NameOf(path), true, out_);
     if (stopped_ && S_ISREG(info.st_mode) &&
         path.filename().string().find(kTemporaryMark) != std::string::npos) {
       std::error_code error;
@@ -135,6 +138,12 @@ class FilesExaminer {
                 ""};
   Kind temporary_{"left over from a write that was cut short",
                   "`cloister doctor --offline --repair` removes it", "removed"};
+  // Evidence as long as the database does not open, which is said where it is opened; so no repair removes
+  // it.
+  Kind torn_{"a log as a power loss left it, before its end was cut off at the first hole", "",
+             "kept to be looked at; a start of its service removes it after " +
+                 std::to_string(storage::kTornCopyKept.count() / 24) +
+                 " days, once nothing acknowledged is missing"};
 };
 
 }  // namespace

@@ -78,6 +78,19 @@ TEST_F(DoctorTest, LeftOversCountOnlyWhileNobodyMayBeWritingThem) {
   EXPECT_TRUE(Examine(true, false).empty());
 }
 
+TEST_F(DoctorTest, TheCopyOfATornLogIsToldAndLeftWhereItIs) {
+  ASSERT_TRUE(MakePrivateDirectory(data_ / "retrieval" / "db" / "rocksdb").ok());
+  Put("retrieval/db/rocksdb/000123.log.torn");
+  for (const bool stopped : {false, true}) {
+    for (const bool repair : {false, true}) {
+      const Finding found = Examine(stopped, repair).at("retrieval/db/rocksdb/000123.log.torn");
+      EXPECT_NE(found.problem.find("power loss"), std::string::npos);
+      EXPECT_NE(found.done.find("after 7 days"), std::string::npos);
+      EXPECT_EQ(found.remedy, "");
+    }
+  }
+}
+
 TEST_F(DoctorTest, ARestoreThatHadNotAllItsFilesIsRemoved) {
   ASSERT_TRUE(MakePrivateDirectory(data_ / "restoring" / "audit" / "log").ok());
   Finding found = Examine(true, false).at("restoring/");

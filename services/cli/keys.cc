@@ -160,7 +160,11 @@ StatusOr<std::string> ChangeStopped(const std::filesystem::path& data, const Anc
   EscrowKeeper escrow(**keyring, folder, path, clock);
   const auto change = (*keyring)->ChangeAnchor(std::move(next));
   const keyring::KeyringStatus now = (*keyring)->GetStatus();
-  if (!change.ok() && now.epoch == header.epoch) return change.status();
+  if (!change.ok() && now.epoch == header.epoch) {
+    if (now.sound) return change.status();
+    return Aborted("the keyring was not written to its end (" + MessageOf(change.status()) +
+                   "): it opens with the new passphrase or PIN or with the former one");
+  }
   // Without a count: the device may be another now; the next start counts.
   const Status stated =
       RestateFreshness(FreshnessPath(data), folder, **keyring, clock, [](FreshnessStatement&) {});

@@ -334,7 +334,7 @@ grpc::Status KeysService::ChangeAnchor(grpc::ServerContext*, const v1::ChangeAnc
   std::string unfinished;
   if (!change.ok()) {
     const keyring::KeyringStatus now = parts_.keyring.GetStatus();
-    if (now.epoch == before.epoch) return ToGrpc(change.status(), kNothingChanged);
+    if (now.epoch == before.epoch) return ToGrpc(change.status(), now.sound ? kNothingChanged : "");
     unfinished = MessageOf(change.status());
     change = keyring::EpochChange{{}, now.epoch, now.generation};
   }

@@ -15,6 +15,7 @@
 #include "services/server/audit_client.h"
 #include "services/server/maintenance.h"
 #include "services/server/service_main.h"
+#include "services/server/store_stop.h"
 
 namespace cloister::services {
 namespace {
@@ -50,7 +51,12 @@ class KeysProcess final : public RunningService {
     CLOISTER_RETURN_IF_ERROR(CheckNotOlderThanLastRun(unrecorded_, header.generation));
     CLOISTER_RETURN_IF_ERROR(CheckNotOlderThanEscrow(folder, header.appliance, header.generation));
     CLOISTER_ASSIGN_OR_RETURN(auto anchor, MakeAnchor(header.anchor, config_, secret));
-    CLOISTER_ASSIGN_OR_RETURN(keyring_, keyring::Keyring::Open({.path = path_}, std::move(anchor), clock_));
+    keyring::KeyringOptions opened{.path = path_};
+    // Whoever starts this process again finds out which passphrase the file asks for.
+    opened.on_unsound = [end = EndWhenStopped({.directory = path_.parent_path()})] {
+      end(Unavailable("a write of the keyring failed half-way"));
+    };
+    CLOISTER_ASSIGN_OR_RETURN(keyring_, keyring::Keyring::Open(std::move(opened), std::move(anchor), clock_));
     escrow_ = std::make_unique<EscrowKeeper>(*keyring_, folder, path_, clock_);
     CLOISTER_ASSIGN_OR_RETURN(auto counter, MakeRollbackCounter(header.anchor, config_));
     FreshnessOptions fresh;

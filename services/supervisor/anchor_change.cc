@@ -125,9 +125,35 @@ bool HeldSecret::TakeOther() {
   return true;
 }
 
+bool HeldSecret::Settle(const std::function<bool(const crypto::Secret&)>& opens) {
+  crypto::Secret held, other;
+  {
+    std::lock_guard lock(mutex_);
+    if (!other_) return true;
+    held = secret_.Clone();
+    other = other_->secret.Clone();
+  }
+  // A restart of keys may have settled it meanwhile, which Take and Forget then find done.
+  if (opens(other)) {
+    if (!Is(other)) TakeOther();
+    return true;
+  }
+  if (!opens(held)) return false;
+  if (Is(held)) ForgetOther();
+  return true;
+}
+
 StatusOr<std::string> ChangeAnchor(v1::Keys::StubInterface& keys, HeldSecret& held,
                                    const AnchorRequest& request, const std::atomic<bool>& stopping) {
   CLOISTER_ASSIGN_OR_RETURN(const PassphraseSource source, ParsePassphraseSource(request.source));
+  // With a change of before in doubt, neither may the one that holds be refused nor the other one be given
+  // up.
+  if (!held.Settle([&](const crypto::Secret& secret) { return Check(keys, secret).ok(); })) {
+    return Unavailable(
+        "a former change of the passphrase or PIN is not certain yet, because the keys service does not "
+        "answer; "
+        "nothing was changed, try again");
+  }
   if (!held.Is(request.former_secret)) {
     return Unauthenticated(
         "wrong passphrase or PIN: it is not the one the appliance was started with; nothing was changed");

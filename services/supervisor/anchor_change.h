@@ -32,6 +32,9 @@ class HeldSecret {
   void ForgetOther();
   // `other` it is. False when there is none: the secret is simply wrong.
   bool TakeOther();
+  // Drops the one of both that `opens`, which may block and is called without a lock, says does not open the
+  // keyring. True when there is one left. For who comes after a change whose outcome nobody could tell.
+  bool Settle(const std::function<bool(const crypto::Secret&)>& opens);
 
  private:
   struct Other {
@@ -46,8 +49,9 @@ class HeldSecret {
 
 // Has keys change the anchor and takes over the new secret, or finds out which one holds when keys ended
 // meanwhile. Blocks, also while keys is started again by somebody else; `stopping` ends the wait. Errors:
-// kUnauthenticated (wrong former secret), kInvalidArgument, those of keys when nothing has changed; kAborted
-// (changed or not, as the message says, or not known).
+// kUnauthenticated (wrong former secret), kInvalidArgument, kUnavailable (a change before this one is not
+// certain yet), those of keys when nothing has changed; kAborted (changed or not, as the message says, or not
+// known).
 StatusOr<std::string> ChangeAnchor(v1::Keys::StubInterface& keys, HeldSecret& held,
                                    const AnchorRequest& request, const std::atomic<bool>& stopping);
 

@@ -8,8 +8,10 @@ namespace cloister::services {
 
 constexpr std::chrono::milliseconds kRestartDelayMin{100};
 constexpr std::chrono::milliseconds kRestartDelayMax{10'000};
-// A run that was healthy this long counts as a success: the next delay is the shortest again.
-constexpr std::chrono::milliseconds kHealthyRun{60'000};
+// A run that was healthy this long counts as a success: the next delay is the shortest again. Short, for the
+// delay is there for a service that cannot run and not for one that is ended now and then: that one is
+// missed.
+constexpr std::chrono::milliseconds kHealthyRun{5'000};
 
 class Backoff {
  public:

@@ -6,9 +6,10 @@ import subprocess
 import shutil
 import time
 
-from storm_model import TOKEN, Register
+from storm_model import TOKEN, Passphrase
 
-AWAY_SECONDS = 60        # Longer than that, it did not come back.
+AWAY_SECONDS = 180       # Longer than that, it did not come back, on however busy a machine.
+LATE_SECONDS = 60        # An erasure whose client got no answer has begun by then, or never will.
 WRONG_PASSPHRASE = 3
 KEYS_SAMPLE = 12
 SAMPLE = 5               # Old entries that are read again at each check.
@@ -34,7 +35,7 @@ class Checks:
 
     def knows_passphrase(self, passphrase):
         self.passphrases.append(passphrase)
-        self.passphrase = Register(passphrase)
+        self.passphrase = Passphrase(passphrase)
 
     def passphrase_file(self, passphrase):
         path = self.appliance.folder / f"passphrase-{self.passphrases.index(passphrase)}"
@@ -47,17 +48,21 @@ class Checks:
         """`up` with the passphrase that was acknowledged; with one in flight, either may be the right one."""
         deadline = time.monotonic() + patience
         while True:
-            said = []
-            candidates = set(self.passphrase.possible)
-            for candidate in sorted(candidates):
+            said, opened = [], None
+            with self.model.lock:
+                began = self.passphrase.start_begins()
+                candidates = sorted(self.passphrase.possible)
+            for candidate in candidates:
                 done = self.appliance.up(check=False, passphrase_file=self.passphrase_file(candidate))
                 if done.returncode == 0:
-                    # Clients may have rotated it again since: only what was tried is settled.
-                    with self.model.lock:
-                        self.passphrase.possible = self.passphrase.possible - (candidates - {candidate})
-                    return
+                    opened = candidate
+                    break
                 said.append((done.returncode, done.stderr.strip()))
-            if all(status == WRONG_PASSPHRASE for status, _ in said):
+            with self.model.lock:
+                alone = self.passphrase.start_ends(began, opened)
+            if opened is not None:
+                return
+            if alone and all(status == WRONG_PASSPHRASE for status, _ in said):
                 self.model.found("lost", "no passphrase that was acknowledged or in flight opens the keyring")
                 raise DidNotComeBack(str(said))
             if time.monotonic() > deadline:
@@ -114,7 +119,7 @@ class Checks:
             if time.monotonic() > deadline:
                 raise DidNotComeBack(f"{len(open_ones)} erasures do not end: {open_ones[0]}")
             time.sleep(0.1)
-        self.model.erasures_settled({d for e in erasures for d in e["documents"]})
+        self.model.erasures_settled({d for e in erasures for d in e["documents"]}, time.monotonic() - LATE_SECONDS)
 
     def shown(self, collection):
         reply = self.search("u", collection, 64)

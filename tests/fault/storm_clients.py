@@ -150,8 +150,7 @@ class Ingester(Client):
         for _ in range(self.rng.randint(1, 3) if len(live) < LIVE_MAX else 0):
             number = self.storm.new_number()
             subject = f"{self.collection}-s{number // 10}" if number % 5 == 0 else ""
-            document = documents[self.collection, number] = Document(self.collection, number, subject)
-            self.write(document, 1)
+            self.write(self.model.add(Document(self.collection, number, subject)), 1)
         for document in self.rng.sample(live, min(len(live), self.rng.randint(0, 3))):
             self.write(document, self.files[document.number] + 1)
         if len(live) > LIVE_MAX // 2 and self.rng.random() < 0.6:
@@ -184,7 +183,7 @@ class Eraser(Client):
                 targets = [d for d in self.model.documents.values() if d.subject == subject and not d.erased]
                 if any(d.seen_id is None for d in targets):
                     return
-            self.model.erase_begins(targets)
+            self.model.erase_begins(targets, subject)
         target = {"subject": subject, "shared": "erase"} if subject else {
             "document": {"collection": document.collection, "source": document.source}}
         outcome, erasure = self.call("POST", "/admin/v1/erasures", {**target, "reason": "storm: asked for", "basis": "other"})
@@ -197,6 +196,9 @@ class Eraser(Client):
             self.storm.erasure_acknowledged(erasure)
         elif outcome == REFUSED:
             self.model.erase_refused(targets)
+        else:
+            self.model.erase_unanswered(targets, time.monotonic())
+        self.model.erase_ends(subject)
         self.count("erasure of a subject" if subject else "erasure of a document", outcome)
 
 
@@ -219,15 +221,12 @@ class Keeper(Client):
         following = f"words of the storm, number {len(self.storm.passphrases)}"
         self.storm.passphrases.append(following)
         with self.model.lock:
-            register.begins(following)
+            began = register.change_begins(following)
         done = self.cli("keys", "rotate", "passphrase", "--passphrase-file", self.storm.passphrase_file(former),
                         "--new-passphrase-file", self.storm.passphrase_file(following))
+        told = None if done is None else {0: True, 3: False}.get(done.returncode)
         with self.model.lock:
-            if done is not None and done.returncode == 0:
-                register.acknowledged(following, self.model.tick())
-            elif done is not None and done.returncode == 3:
-                register.refused(following)  # `former` was not the one, nothing was done.
-                register.refused(former)
+            register.change_ends(began, former, following, told, self.model.tick())
         outcome = UNKNOWN if done is None else {0: ACKNOWLEDGED, 3: REFUSED}.get(done.returncode, UNKNOWN)
         self.count("passphrase rotated", outcome)
 

@@ -29,7 +29,7 @@ def token(collection, number, version):
 
 
 class Register:
-    """One value that clients set: whether a user exists, who may read a collection, which passphrase opens."""
+    """One value that clients set: whether a user exists, who may read a collection."""
 
     def __init__(self, value):
         self.possible = {value}
@@ -50,6 +50,47 @@ class Register:
         return next(iter(self.possible)) if len(self.possible) == 1 else None
 
 
+class Passphrase(Register):
+    """Which passphrase opens the keyring. Starts and changes of it tell, and may overlap: the harness starts the appliance
+    while a client's change is under way, with a passphrase that this very change may make wrong. So a start settles
+    something only when no change was under way meanwhile, and a change that was refused tells of the passphrase it came
+    with only when nobody started the appliance meanwhile: a supervisor refuses whatever it was not started with."""
+
+    def __init__(self, value):
+        super().__init__(value)
+        self._changes = self._starts = 0        # Begun.
+        self._changing = self._starting = 0     # Under way.
+
+    def change_begins(self, following):
+        self.begins(following)
+        self._changes += 1
+        self._changing += 1
+        return self._starts, self._starting
+
+    def change_ends(self, began, former, following, outcome, now):
+        """`began`: what change_begins said. `outcome`: True, it holds; False, it was refused; None, nobody knows."""
+        self._changing -= 1
+        if outcome:
+            self.acknowledged(following, now)
+        elif outcome is False:
+            self.refused(following)
+            if began == (self._starts, 0):
+                self.refused(former)
+
+    def start_begins(self):
+        self._starts += 1
+        self._starting += 1
+        return self._changes, self._changing
+
+    def start_ends(self, began, opened=None):
+        """`opened`: what it started with; None when nothing did. Whether this tells anything about the others."""
+        self._starting -= 1
+        alone = began == (self._changes, 0)
+        if alone and opened is not None:
+            self.possible = {opened}
+        return alone
+
+
 class Document:
     def __init__(self, collection, number, subject=""):
         self.collection, self.number, self.subject = collection, number, subject
@@ -59,6 +100,7 @@ class Document:
         self.gone_since = None   # Since this clock nothing may be shown: deleted or erased.
         self.erased = False      # For good.
         self.erasing = 0         # Erasures begun and neither acknowledged nor refused.
+        self.unanswered_at = 0   # When the last of these ended without an answer, in the caller's seconds.
         self.seen_id = None      # As the appliance calls it.
         self.retired = False     # Nobody touches it any more.
 
@@ -72,6 +114,7 @@ class Model:
         self.lock = threading.RLock()
         self.clock = 0
         self.documents = {}  # (collection, number) -> Document
+        self.erasing_subjects = {}  # Subject -> documents that appeared while an erasure of it was under way.
         self.readers = {}    # (collection, user) -> Register of whether that user may read it
         self.users = {}      # name -> Register of whether it exists
         self.keys = {}       # user -> its API key
@@ -130,16 +173,40 @@ class Model:
     def _of(self, collection):
         return [d for d in self.documents.values() if d.collection == collection]
 
-    def erase_begins(self, documents):
+    def add(self, document):
+        """A document that a client is about to bring in. An erasure of its subject that is under way takes it or does not."""
         with self.lock:
+            self.documents[document.collection, document.number] = document
+            if document.subject in self.erasing_subjects:
+                self.erasing_subjects[document.subject].append(document)
+                document.erasing += 1
+                document.possible.add(ABSENT)
+        return document
+
+    def erase_begins(self, documents, subject=""):
+        with self.lock:
+            if subject:
+                self.erasing_subjects[subject] = []
             for document in documents:
                 document.erasing += 1
                 document.possible.add(ABSENT)
+
+    def erase_ends(self, subject):
+        """Of a subject, whatever came of it: what appeared meanwhile is there or not, and nothing here can tell which is right."""
+        with self.lock:
+            for document in self.erasing_subjects.pop(subject, []):
+                document.retired, document.erasing = True, 0
 
     def erase_refused(self, documents):
         with self.lock:
             for document in documents:
                 document.erasing -= 1
+
+    def erase_unanswered(self, documents, now):
+        """No answer: retrieval may be at it still, and begin only when whom it waits for is back."""
+        with self.lock:
+            for document in documents:
+                document.unanswered_at = max(document.unanswered_at, now)
 
     def erase_acknowledged(self, documents):
         with self.lock:
@@ -151,8 +218,9 @@ class Model:
         document.erased, document.erasing, document.possible = True, 0, {ABSENT}
         document.gone_since = document.gone_since or now
 
-    def erasures_settled(self, completed_ids):
-        """Nothing is under way: an erasure that had no answer was completed when its document is among these."""
+    def erasures_settled(self, completed_ids, before=float("inf")):
+        """None is under way that is listed: one that had no answer was completed when its document is among these, and will
+        not be any more when its answer was due `before` that many of the caller's seconds."""
         with self.lock:
             now = self.tick()
             for document in self.documents.values():
@@ -161,6 +229,8 @@ class Model:
                         self._erased(document, now)
                     elif document.seen_id is None:
                         document.retired = True  # Either is right, and nothing here can tell.
+                    elif document.unanswered_at >= before:
+                        continue
                     document.erasing = 0
 
     def observe(self, collection, shown):
@@ -175,7 +245,7 @@ class Model:
                     else:
                         is_now = "absent" if version == ABSENT else f"version {version}"
                         self.found("lost", f"{name} is {is_now}, must be one of {sorted(document.possible)}")
-                document.possible = {version} | ({ABSENT} if document.retired else set())
+                document.possible = {version} | ({ABSENT} if document.retired or document.erasing else set())
                 document.seen_id = seen_id or document.seen_id
                 if version != ABSENT:
                     document.floor = (self.clock, version)

@@ -5,7 +5,7 @@ import copy
 import shutil
 import time
 
-from storm_model import ABSENT, Document, Model, Register, token
+from storm_model import ABSENT, Document, Model, Passphrase, Register, token
 
 CALM_SECONDS = 4
 REFUSAL_SECONDS = 3
@@ -154,6 +154,72 @@ def cases():
         register.begins(True)
         register.acknowledged(True, model.tick())
         model.observe_register(register, False, "user")
+
+    @case("an erasure without an answer that comes late", None)
+    def _(model):
+        model.erase_begins([model.documents["c0", 1]])
+        model.erase_unanswered([model.documents["c0", 1]], 10)
+        model.erasures_settled(set(), before=5)
+        model.observe("c0", {1: (1, "id")})
+        model.erasures_settled({"id"}, before=9)
+        model.observe("c0", {})
+
+    @case("an absence long after an erasure without an answer", "lost")
+    def _(model):
+        model.erase_begins([model.documents["c0", 1]])
+        model.erase_unanswered([model.documents["c0", 1]], 10)
+        model.erasures_settled(set(), before=11)
+        model.observe("c0", {1: (1, "id")})
+        model.observe("c0", {})
+
+    for there in (False, True):
+        @case(f"a document that appeared while its subject was erased is {'there' if there else 'absent'}", None)
+        def _(model, there=there):
+            model.documents["c0", 1].subject = "s"
+            model.erase_begins([model.documents["c0", 1]], "s")
+            model.add(Document("c0", 2, "s"))
+            model.ingest_begins("c0", {1: 1, 2: 1})
+            model.ingest_done("c0", {1: 1, 2: 1}, {1})
+            model.erase_acknowledged([model.documents["c0", 1]])
+            model.erase_ends("s")
+            model.observe("c0", {2: (1, "other")} if there else {})
+
+    def passphrase(model, holds, outcome, started=None, during=True, possible=()):
+        """A change from a to b with this outcome, and a start with `started` while it was under way, or after it."""
+        register = Passphrase("a")
+        for other in possible:
+            register.begins(other)
+        began = register.change_begins("b")
+        start = register.start_begins() if started and during else None
+        if start:
+            register.start_ends(start, started)
+        register.change_ends(began, "a", "b", outcome, model.tick())
+        if started and not during:
+            register.start_ends(register.start_begins(), started)
+        model.observe_register(register, holds, "passphrase")
+
+    for name, kind, arguments in (
+            ("the new passphrase after a change that was acknowledged", None, ("b", True)),
+            ("the former passphrase after a change that was acknowledged", "lost", ("a", True)),
+            ("the new passphrase after a change that was refused", "lost", ("b", False, None, True, ("c",))),
+            ("the former passphrase after a change that it was too wrong for", "lost", ("a", False, None, True, ("c",))),
+            ("either passphrase after a change without an answer", None, ("b", None)),
+            ("another passphrase than the one that a later start opened with", "lost", ("b", None, "a", False)),
+            ("a change that is made after a start with the former passphrase", None, ("b", None, "a")),
+            ("a change that is acknowledged while it is started with the former passphrase", None, ("b", True, "a")),
+            ("a change that is refused because it was started with another passphrase", None,
+             ("a", False, "c", True, ("c",)))):
+        @case(name, kind)
+        def _(model, arguments=arguments):
+            passphrase(model, *arguments)
+
+    @case("nothing opens while the passphrase is changed", None)
+    def _(model):
+        register = Passphrase("a")
+        start = register.start_begins()
+        register.change_begins("b")
+        if register.start_ends(start):
+            model.found("lost", "a start that was not alone")
 
     return out
 
