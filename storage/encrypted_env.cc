@@ -436,7 +436,7 @@ StatusOr<uint64_t> EncryptedEnv::CountUnderFormerKeys() const {
   uint64_t former = seal.ok() && seal->key_id != current ? 1 : 0;
   std::error_code error;
   for (std::filesystem::directory_iterator it(database_, error), end; !error && it != end; it.increment(error)) {
-    if (!it->is_regular_file(error) || it->path().extension() == kHoledSuffix) continue;
+    if (!it->is_regular_file(error) || it->path().extension() == kTornSuffix) continue;
     const auto prefix = ReadPrefix(it->path());
     if (prefix.status().code() == StatusCode::kNotFound) continue;  // It has served and was deleted meanwhile.
     if (!prefix.ok()) return prefix.status();
