@@ -3,10 +3,12 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <fstream>
 #include <set>
 #include <utility>
 
 #include "common/file.h"
+#include "storage/file_cipher.h"
 
 namespace cloister::backup {
 namespace {
@@ -15,6 +17,7 @@ namespace fs = std::filesystem;
 
 // Left free on the disk, so that what was restored can also start.
 constexpr uint64_t kSpareBytes = 64 * 1024 * 1024;
+constexpr std::string_view kDatabaseFolder = "/rocksdb/";
 
 Status CheckRoom(const Manifest& manifest, const fs::path& data) {
   uint64_t bytes = kSpareBytes;
@@ -115,6 +118,25 @@ Status CheckAge(BackupAge age, bool accept) {
   return FailedPrecondition(
       "the backup is older than the last erasure on request, or than keys that were rotated and destroyed; take a newer backup, "
       "or add --accept-older to restore what can still be read");
+}
+
+Status CheckDatabaseKeys(const Repository& repository, const Manifest& manifest, const keyring::Keyring& keyring) {
+  for (const FileEntry& file : manifest.files) {
+    if (file.path.find(kDatabaseFolder) == std::string::npos || file.bytes < storage::kFilePrefixBytes) continue;
+    std::string prefix(storage::kFilePrefixBytes, '\0');
+    std::ifstream object(repository.ObjectPath(file.sha256), std::ios::binary);
+    if (!object.read(prefix.data(), static_cast<std::streamsize>(prefix.size())))
+      return Unavailable("a file of the backup cannot be read");
+    const auto id = storage::FilePrefixKeyId(prefix);
+    if (!id.ok()) continue;  // Nothing that the database opens; what it needs is checked when it does.
+    const Status key = keyring.GetKey(file.path.substr(0, file.path.find('/')), *id).status();
+    if (key.ok()) continue;
+    if (key.code() != StatusCode::kNotFound && key.code() != StatusCode::kPermissionDenied) return key;
+    return FailedPrecondition(
+        "the keys of the backup's databases are not in the keyring: they were rotated and destroyed after it, or it is of "
+        "another keyring. Take a newer backup");
+  }
+  return absl::OkStatus();
 }
 
 std::vector<std::string> Consequences(BackupAge age) {

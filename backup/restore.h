@@ -15,6 +15,7 @@
 #include "backup/manifest.h"
 #include "backup/repository.h"
 #include "common/status.h"
+#include "keyring/keyring.h"
 
 namespace cloister::backup {
 
@@ -51,6 +52,10 @@ BackupAge CompareWithKeyring(const Manifest& manifest, const KeyringAge& keyring
 Status CheckAge(BackupAge age, bool accept);
 // What restoring all the same means, in plain sentences; empty for kCurrent.
 std::vector<std::string> Consequences(BackupAge age);
+
+// Whether the key of every database file in the backup is in `keyring`: without one its database cannot be opened, whatever
+// is accepted. Call after CheckFiles found no problem. Errors: kFailedPrecondition, with what to do; kUnavailable.
+Status CheckDatabaseKeys(const Repository& repository, const Manifest& manifest, const keyring::Keyring& keyring);
 
 // The backup whose restore into `data` was interrupted while folders were moved into place, so that some are there and
 // some are not; nothing when there is none. An appliance must not start on that. Errors: kDataLoss, kUnavailable.

@@ -9,6 +9,8 @@
 #include "common/file.h"
 #include "crypto/hash.h"
 #include "crypto/random.h"
+#include "keyring/passphrase_anchor.h"
+#include "storage/file_cipher.h"
 #include "storage/temporary_directory.h"
 
 namespace cloister::backup {
@@ -167,6 +169,30 @@ TEST_F(RestoreTest, ComparesWithTheKeyring) {
     EXPECT_TRUE(CheckAge(age, true).ok());
     EXPECT_FALSE(Consequences(age).empty());
   }
+}
+
+TEST_F(RestoreTest, ADatabaseWhoseKeyIsGoneIsRefusedWhateverIsAccepted) {
+  const SystemClock clock;
+  auto keyring = *keyring::Keyring::Create(
+      {.path = temporary_.path() / "keyring"},
+      keyring::NewPassphraseAnchor("a passphrase for tests", {.memory_kib = 64, .passes = 1, .lanes = 1}), clock);
+  const storage::DataKey volume = *keyring->GetNamedKey("retrieval", storage::KeyKind::kStore, "files");
+  const std::string name = "000007.sst";
+  const auto source = temporary_.path() / "source";
+  std::ofstream(source, std::ios::binary) << storage::MakeFilePrefix(volume.id, volume.key->view(), name) << "content";
+  const auto stored = repository_->PutFile(source);
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  manifest_.files.push_back({"retrieval/db/rocksdb/" + name, stored->sha256, stored->bytes});
+  EXPECT_TRUE(CheckDatabaseKeys(*repository_, manifest_, *keyring).ok());
+  ASSERT_TRUE(keyring->ReplaceKeys("retrieval", {volume.id}).ok());
+  EXPECT_TRUE(CheckDatabaseKeys(*repository_, manifest_, *keyring).ok());  // A former key opens it.
+  ASSERT_TRUE(keyring->DestroyFormerKeys("retrieval").ok());
+  const Status gone = CheckDatabaseKeys(*repository_, manifest_, *keyring);
+  EXPECT_EQ(gone.code(), StatusCode::kFailedPrecondition);
+  EXPECT_NE(MessageOf(gone).find("Take a newer backup"), std::string::npos) << gone;
+  // Another service's key is not the one.
+  manifest_.files.back().path = "audit/sections/rocksdb/" + name;
+  EXPECT_EQ(CheckDatabaseKeys(*repository_, manifest_, *keyring).code(), StatusCode::kFailedPrecondition);
 }
 
 }  // namespace

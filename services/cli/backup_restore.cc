@@ -81,6 +81,7 @@ StatusOr<Restored> RestoreBackup(const fs::path& data, const RestoreRequest& req
         "the backup is damaged, and nothing was restored: " + std::to_string(out.report.problem_count) +
         " file(s), first " + out.report.problems.front() + "; `cloister backup verify` lists them");
   }
+  CLOISTER_RETURN_IF_ERROR(backup::CheckDatabaseKeys(repository, out.manifest, *keyring->keyring));
   CLOISTER_RETURN_IF_ERROR(Forget(data, *keyring));
   CLOISTER_RETURN_IF_ERROR(interrupted ? backup::FinishRestore(data)
                                        : backup::Restore(repository, out.manifest, plan));

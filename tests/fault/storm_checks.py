@@ -111,6 +111,10 @@ class Checks:
             if time.monotonic() > deadline:
                 raise DidNotComeBack("a job does not end")
             time.sleep(0.05)
+        while (rotation := self.get("/admin/v1/keyring/rotation"))["running"]:
+            if time.monotonic() > deadline:
+                raise DidNotComeBack(f"a rotation of data keys does not end: {rotation}")
+            time.sleep(0.1)
         while True:
             erasures = self.get("/admin/v1/erasures")["erasures"]
             open_ones = [e for e in erasures if e["state"] != "completed"]

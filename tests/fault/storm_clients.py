@@ -203,11 +203,23 @@ class Eraser(Client):
 
 
 class Keeper(Client):
-    """Rotates the epoch and the passphrase, and makes backups."""
+    """Rotates the epoch, the passphrase and data keys, and makes backups."""
 
     def step(self):
         time.sleep(self.rng.uniform(0.1, 0.6))
-        self.rng.choice((self.rotate_epoch, self.rotate_epoch, self.rotate_passphrase, self.back_up))()
+        self.rng.choice((self.rotate_epoch, self.rotate_epoch, self.rotate_passphrase, self.back_up, self.rotate_data,
+                         self.end_former))()
+
+    def rotate_data(self):
+        levels = self.rng.sample(("volumes", "rows", "documents", "subjects", "segments"), self.rng.randint(1, 5))
+        outcome, _ = self.call("POST", "/admin/v1/keyring/rotation", {"levels": levels})
+        self.count("data keys rotated", outcome)
+
+    def end_former(self):
+        if self.rng.random() > 0.3:
+            return
+        outcome, ended = self.call("DELETE", "/admin/v1/keyring/former")
+        self.count("former keys destroyed", outcome)
 
     def rotate_epoch(self):
         outcome, keyring = self.call("POST", "/admin/v1/keyring/rotate")
