@@ -72,7 +72,7 @@ class AdminKeyRotationTest : public GatewayFixture {
   std::vector<json> Recorded() {
     std::vector<json> bodies;
     for (const auto& record : audit.records) {
-      if (record->event() == "key.rotated") bodies.push_back(json::parse(record->body_json()));
+      if (record.event() == "key.rotated") bodies.push_back(json::parse(record.body_json()));
     }
     return bodies;
   }
