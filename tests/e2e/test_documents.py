@@ -47,6 +47,8 @@ RUN = {
     ("docs/versions.md", "cloister collection put guidelines --reader-group cardiology --retention keep-365-days"):
         "versions_kept",
     ("docs/versions.md", "cloister user add j.alba --role compliance"): "versions_read",
+    ("docs/key-rotation.md", "cloister keys rotate data"): "keys_rotated",
+    ("docs/key-rotation.md", "cloister backup create --to /mnt/backup"): "former_keys_ended",
     ("bench/quality/README.md", "bench/quality/run answers"): "bench_arguments",
     ("bench/erasure/README.md", "bench/erasure/run"): "program_is_there",
     ("bench/storage/README.md", "bench/storage/run --encrypted BUILD/bench/storage/storage_bench --plain "
@@ -299,6 +301,14 @@ class Commands(unittest.TestCase):
         held = json.loads(self.shell("cloister hold list --json"))["holds"]
         self.shell(release.replace("0123456789abcdef0123456789abcdef", held[0]["id"]))
         self.assertIn("no hold stands", self.shell("cloister hold list"))
+
+    def keys_rotated(self, block):
+        self.lines(block)
+        self.assertIn("of them former", self.shell("cloister keys status"))
+
+    def former_keys_ended(self, block):
+        self.shell(self.substituted(block.text).replace("/mnt/backup", str(self.folder / "backup")))
+        self.assertNotIn("former", self.shell("cloister keys status"))
 
     def versions_kept(self, block):
         """From here on a change of surgery.md keeps what it said before."""
