@@ -15,4 +15,8 @@ function(cloister_test NAME)
     set(ARG_TIMEOUT 300)
   endif()
   set_tests_properties(${NAME} PROPERTIES TIMEOUT ${ARG_TIMEOUT})
+  if(CLOISTER_SANITIZE STREQUAL "thread")
+    set_tests_properties(${NAME} PROPERTIES ENVIRONMENT
+      "TSAN_OPTIONS=ignore_noninstrumented_modules=1 suppressions=${CMAKE_SOURCE_DIR}/cmake/tsan_suppressions.txt")
+  endif()
 endfunction()

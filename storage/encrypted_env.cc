@@ -11,6 +11,7 @@
 #include <map>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 #include "common/file.h"
 #include "common/log.h"
@@ -24,6 +25,7 @@ namespace {
 
 // What a CURRENT of RocksDB begins with when nobody encrypted it.
 constexpr std::string_view kPlainCurrent = "MANIFEST-";
+constexpr std::string_view kTemporaryExtension = ".dbtmp";
 
 // Logs, tables and manifests keep the name they were made under, and their numbers are never used again, so
 // the name is bound: one cannot stand in for another. CURRENT, IDENTITY and OPTIONS are renamed into place.
@@ -230,6 +232,21 @@ Status ManifestLost() {
       "the file 'acknowledged' to go on without knowing what is missing");
 }
 
+// What a kill left of a file that was to be renamed into place. RocksDB removes most of them and not those of OPTIONS.
+Status RemoveTemporaries(const std::filesystem::path& database) {
+  std::error_code error;
+  std::vector<std::filesystem::path> left;
+  for (std::filesystem::directory_iterator it(database, error), end; !error && it != end; it.increment(error)) {
+    if (it->path().extension() == kTemporaryExtension) left.push_back(it->path());
+  }
+  for (const auto& path : left) {
+    if (!error) std::filesystem::remove(path, error);
+  }
+  return error && error != std::errc::no_such_file_or_directory
+             ? ErrnoStatus(error.value(), "clearing temporary files of the database")
+             : absl::OkStatus();
+}
+
 }  // namespace
 
 class EncryptedEnv::Provider final : public rocksdb::EncryptionProvider {
@@ -421,6 +438,7 @@ StatusOr<std::unique_ptr<EncryptedEnv>> EncryptedEnv::Open(const EncryptedEnvOpt
   }
   CLOISTER_RETURN_IF_ERROR(RemoveBadIdentity(options.database, *provider));
   CLOISTER_RETURN_IF_ERROR(ClearTornLogs(options.database));
+  CLOISTER_RETURN_IF_ERROR(RemoveTemporaries(options.database));
   // After the checks, so that a wrong keyring is not given a new key first.
   CLOISTER_RETURN_IF_ERROR(provider->UseCurrent());
   return env;

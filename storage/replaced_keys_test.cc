@@ -255,6 +255,21 @@ TEST_F(RewrittenFilesTest, AnInterruptedCallIsFinishedByTheNextAlsoAfterAReopeni
   ExpectRows(**Open(directory_), kRows);
 }
 
+TEST_F(RewrittenFilesTest, WhatAKillLeftOfAFileDoesNotKeepTheFormerKey) {
+  auto store = *Open(directory_);
+  Fill(*store);
+  store.reset();
+  const std::filesystem::path database = directory_ / "rocksdb";
+  for (const char* name : {"OPTIONS-000070.dbtmp", "000071.dbtmp"}) std::filesystem::copy(database / "CURRENT", database / name);
+  store = *Open(directory_);
+  EXPECT_FALSE(std::filesystem::exists(database / "OPTIONS-000070.dbtmp"));
+  EXPECT_FALSE(std::filesystem::exists(database / "000071.dbtmp"));
+  const KeyId former = ReplaceVolumeKey();
+  const auto rewritten = store->RewriteFiles([] { return absl::OkStatus(); });
+  ASSERT_TRUE(rewritten.ok()) << rewritten.status();
+  EXPECT_EQ(FilesUnder(former), std::vector<std::string>());
+}
+
 TEST_F(RewrittenFilesTest, AFileThatIsStillReadKeepsTheFormerKeyAndThatIsSaid) {
   auto store = *Open(directory_);
   Fill(*store);

@@ -12,6 +12,8 @@ namespace {
 // RocksDB deletes what it has replaced a moment later, and what is being read after that.
 constexpr int kDeletionLooksMax = 100;
 constexpr std::chrono::milliseconds kDeletionLook{50};
+// Left free beside what is written anew, so that others can go on writing.
+constexpr uint64_t kSpareBytes = 64 * 1024 * 1024;
 
 }  // namespace
 
@@ -30,6 +32,7 @@ StatusOr<uint64_t> RocksDbStore::Impl::RewriteFiles(const std::function<Status()
   const auto handles = CurrentHandles();
   for (const auto& [name, handle] : *handles) {
     CLOISTER_RETURN_IF_ERROR(go_on());
+    CLOISTER_RETURN_IF_ERROR(CheckRoom(handle.get()));
     const rocksdb::Status compacted = db_->CompactRange(options, handle.get(), nullptr, nullptr);
     if (compacted.IsCorruption())
       return DataLoss("a damaged table cannot be written anew; run `cloister doctor --repair` first");
@@ -50,6 +53,19 @@ StatusOr<uint64_t> RocksDbStore::Impl::RewriteFiles(const std::function<Status()
     std::this_thread::sleep_for(kDeletionLook);
   }
   return Unavailable("files of the database are still in use under their former key; try again");
+}
+
+// A compaction that fills the disk would end all writes to the database.
+Status RocksDbStore::Impl::CheckRoom(rocksdb::ColumnFamilyHandle* family) const {
+  rocksdb::ColumnFamilyMetaData tables;
+  db_->GetColumnFamilyMetaData(family, &tables);
+  std::error_code error;
+  const auto space = std::filesystem::space(db_->GetName(), error);
+  const uint64_t needed = tables.size + kSpareBytes;
+  if (error || space.available >= needed) return absl::OkStatus();
+  return ResourceExhausted("the disk has no room for the database's tables to be written anew: " +
+                           std::to_string((needed - space.available) / (1024 * 1024) + 1) +
+                           " MiB more are needed; free space and try again");
 }
 
 // A new manifest begins with the first change after the present one is over its size, and nothing but its content makes

@@ -73,7 +73,7 @@ class RocksDbStore final : public KvStore {
   // how many were under a former one. Writes and reads go on; needs as much free space as the largest column family.
   // What an interrupted call left undone the next one does: the files say under which key they are. `go_on` is asked
   // between column families, and an error of it ends this. Errors: kDataLoss (a damaged table cannot be written anew; see
-  // RewriteFamily), kResourceExhausted (disk full), kUnavailable (also: a former file is still being read; call again).
+  // RewriteFamily), kResourceExhausted (no room; said before anything is written), kUnavailable (also: a former file is still being read; call again).
   StatusOr<uint64_t> RewriteFiles(const std::function<Status()>& go_on);
 
  private:

@@ -113,6 +113,8 @@ class RocksDbStore::Impl {
   StatusOr<uint64_t> RewriteFiles(const std::function<Status()>& go_on);
 
  private:
+  // Whether the tables of `family` fit on the disk once more. Errors: kResourceExhausted.
+  Status CheckRoom(rocksdb::ColumnFamilyHandle* family) const;
   // Makes RocksDB begin a new manifest, CURRENT and OPTIONS with it.
   Status BeginManifest();
   std::shared_ptr<const Handles> CurrentHandles() const {

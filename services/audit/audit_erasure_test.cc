@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -63,22 +64,29 @@ class FailingKeys final : public storage::KeySource {
   storage::KeySource& inner_;
 };
 
-// The same rows; refuses the batches that `refuse` picks.
+// The same rows; refuses the batches with an operation that Refuse() picked.
 class FailingStore final : public storage::KvStore {
  public:
   explicit FailingStore(storage::KvStore& inner) : inner_(inner) {}
   Status Write(const WriteBatch& batch) override {
+    std::unique_lock lock(mutex_);
     for (const WriteBatch::Operation& operation : batch.operations()) {
-      if (refuse && refuse(operation)) return Unavailable("disk");
+      if (refuse_ && refuse_(operation)) return Unavailable("disk");
     }
+    lock.unlock();
     return inner_.Write(batch);
   }
   std::unique_ptr<storage::Snapshot> GetSnapshot() const override { return inner_.GetSnapshot(); }
   uint64_t CommitSequence() const override { return inner_.CommitSequence(); }
-  std::function<bool(const WriteBatch::Operation&)> refuse;
+  void Refuse(std::function<bool(const WriteBatch::Operation&)> refuse) {
+    std::lock_guard lock(mutex_);
+    refuse_ = std::move(refuse);
+  }
 
  private:
   storage::KvStore& inner_;
+  std::mutex mutex_;  // The log's own thread writes, too.
+  std::function<bool(const WriteBatch::Operation&)> refuse_;
 };
 
 class AuditErasureTest : public AuditServiceFixture {
@@ -327,7 +335,7 @@ TEST_F(AuditErasureTest, ARecordThatMeetsAForgettingIsMadeAnew) {
 TEST_F(AuditErasureTest, AStopBetweenTheStepsIsFinishedAtTheNextStart) {
   const auto stop_at_keys = [&](FailingKeys::Failure failure) { failing_keys_.failure = failure; };
   const auto stop_at = [&](std::function<bool(const WriteBatch::Operation&)> refuse) {
-    failing_store_.refuse = std::move(refuse);
+    failing_store_.Refuse(std::move(refuse));
   };
   const std::vector<std::function<void()>> steps = {
       [&] { stop_at_keys(FailingKeys::Failure::kBefore); },
@@ -344,7 +352,7 @@ TEST_F(AuditErasureTest, AStopBetweenTheStepsIsFinishedAtTheNextStart) {
     EXPECT_EQ(ForgetOne().status().code(), StatusCode::kUnavailable);
     EXPECT_EQ(RowsOf(kForgettingFamily), 1u);
     Stop();
-    failing_store_.refuse = nullptr;
+    failing_store_.Refuse(nullptr);
     Start();
     EXPECT_EQ(RowsOf(kForgettingFamily), 0u);
     EXPECT_EQ(RowsOf(kPeopleFamily), people - 1);
@@ -358,10 +366,10 @@ TEST_F(AuditErasureTest, AStopBetweenTheStepsIsFinishedAtTheNextStart) {
 TEST_F(AuditErasureTest, AStopBeforeTheFirstStepChangesNothing) {
   const uint64_t index = Outcome("anna");
   ErrorsOf(index);
-  failing_store_.refuse = [](const auto& row) { return row.column_family == kForgettingFamily; };
+  failing_store_.Refuse([](const auto& row) { return row.column_family == kForgettingFamily; });
   EXPECT_EQ(ForgetOne().status().code(), StatusCode::kUnavailable);
   Stop();
-  failing_store_.refuse = nullptr;
+  failing_store_.Refuse(nullptr);
   Start();
   EXPECT_EQ(ErrorsOf(index), (std::vector<std::string>{"", "", ""}));
   EXPECT_EQ(ForgetOne()->sections_closed(), 1u);

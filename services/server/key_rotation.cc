@@ -111,6 +111,12 @@ KeyRotation::State KeyRotation::GetState() const {
 }
 
 Status KeyRotation::GoOn() const {
+  std::error_code error;
+  const auto space = std::filesystem::space(parts_.file.parent_path(), error);
+  if (!error && space.available < parts_.free_bytes_min) {
+    return ResourceExhausted("the disk has less than " + std::to_string(parts_.free_bytes_min / (1024 * 1024)) +
+                             " MiB left for keys to be rotated; free space, and it goes on by itself");
+  }
   std::lock_guard lock(mutex_);
   return stopping_ ? Error(StatusCode::kCancelled, "the service stops") : absl::OkStatus();
 }

@@ -33,6 +33,8 @@ inline constexpr const char* kLevelSegments = "segments";    // The index.
 
 inline constexpr std::string_view kRotationFile = "rotation";  // In DATA/<service>.
 constexpr std::chrono::seconds kRotationRetry{30};
+// With less on the disk a rotation waits: what it seals anew needs room for a while, and others must go on.
+constexpr uint64_t kRotationFreeBytesMin = 256 * 1024 * 1024;
 
 struct KeyRotationParts {
   std::filesystem::path file;  // Its folder is there.
@@ -44,6 +46,7 @@ struct KeyRotationParts {
   // Asks `go_on` from time to time, whose error ends it. Called by one thread at a time.
   std::function<StatusOr<uint64_t>(const std::function<Status()>& go_on)> renew = {};
   std::chrono::milliseconds retry = kRotationRetry;
+  uint64_t free_bytes_min = kRotationFreeBytesMin;
 };
 
 // Thread-safe.

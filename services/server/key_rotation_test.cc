@@ -39,6 +39,7 @@ class KeyRotationTest : public testing::Test {
                    {"rows", []() -> StatusOr<std::vector<KeyId>> { return std::vector<KeyId>(); }}},
         .renew = [this](const std::function<Status()>& go_on) { return Renew(go_on); },
         .retry = std::chrono::milliseconds(1),
+        .free_bytes_min = free_bytes_min_,
     });
   }
   StatusOr<uint64_t> Renew(const std::function<Status()>& go_on) {
@@ -69,6 +70,7 @@ class KeyRotationTest : public testing::Test {
   std::vector<KeyId> rows_, first_;
   std::function<void()> on_step_;
   Status failure_;
+  uint64_t free_bytes_min_ = 0;
 };
 
 TEST_F(KeyRotationTest, EveryKeyIsReplacedAndEverythingSealedAnew) {
@@ -114,7 +116,7 @@ TEST_F(KeyRotationTest, StoppedAtEveryStepItIsFinishedByTheNextStart) {
   int most = 0;
   for (int stop_at = 1; stop_at <= 60; ++stop_at) {
     const std::vector<KeyId> before = rows_;
-    int steps = 0;
+    std::atomic<int> steps = 0;
     KeyRotation* running = nullptr;
     auto rotation = *Open();
     on_step_ = [&] {
@@ -125,7 +127,7 @@ TEST_F(KeyRotationTest, StoppedAtEveryStepItIsFinishedByTheNextStart) {
     while (rotation->GetState().running && steps < stop_at) std::this_thread::yield();
     rotation.reset();
     on_step_ = nullptr;
-    most = std::max(most, steps);
+    most = std::max(most, steps.load());
     rotation = *Open();
     Await(*rotation);
     EXPECT_FALSE(Written());
@@ -138,6 +140,21 @@ TEST_F(KeyRotationTest, StoppedAtEveryStepItIsFinishedByTheNextStart) {
     }
   }
   FAIL() << "it never ended by itself; " << most << " steps";
+}
+
+TEST_F(KeyRotationTest, WithoutRoomOnTheDiskItWaits) {
+  free_bytes_min_ = ~uint64_t{0};
+  auto rotation = *Open();
+  ASSERT_TRUE(rotation->Start({"documents"}).ok());
+  while (rotation->GetState().problem.empty()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_NE(rotation->GetState().problem.find("free space"), std::string::npos);
+  EXPECT_EQ(rows_, first_);
+  EXPECT_EQ(*keys_.CurrentKeys(first_), first_);
+  rotation.reset();
+  free_bytes_min_ = 0;
+  rotation = *Open();
+  Await(*rotation);
+  EXPECT_NE(rows_, first_);
 }
 
 TEST_F(KeyRotationTest, ASecondStartLeavesTheOneUnderWay) {
