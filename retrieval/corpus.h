@@ -94,7 +94,7 @@ class Corpus {
   // Replacing keys (see storage/key_source.h and services/server/key_rotation.h). Keys that seal something now: of the
   // service's own rows and of holds; of versions of documents; of segments and their manifest. Errors: kUnavailable.
   StatusOr<std::vector<KeyId>> RowKeys() const;
-  StatusOr<std::vector<KeyId>> DocumentKeys() const;
+  StatusOr<std::vector<KeyId>> DocumentKeys();  // Those made ahead are left unused from here on.
   StatusOr<std::vector<KeyId>> SegmentKeys() const;
   // Seals anew what is under a replaced key, while changes and searches go on; returns how many rows and segments. What an
   // interrupted call left the next one does. Errors: those of Rows::Reseal and of `go_on`.

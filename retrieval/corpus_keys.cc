@@ -32,7 +32,8 @@ StatusOr<std::vector<KeyId>> Corpus::RowKeys() const {
   return std::vector<KeyId>(keys.begin(), keys.end());
 }
 
-StatusOr<std::vector<KeyId>> Corpus::DocumentKeys() const {
+StatusOr<std::vector<KeyId>> Corpus::DocumentKeys() {
+  documents_->ForgetKeysAhead();
   std::set<KeyId> keys;
   const auto snapshot = rows_->GetSnapshot();
   for (const std::string_view family : {kDocumentsFamily, kKeptVersionsFamily})
@@ -46,7 +47,6 @@ StatusOr<std::vector<KeyId>> Corpus::SegmentKeys() const {
 }
 
 StatusOr<uint64_t> Corpus::Renew(const std::function<Status()>& go_on) {
-  documents_->ForgetKeysAhead();
   CLOISTER_ASSIGN_OR_RETURN(const storage::Resealed rows, rows_->Reseal(go_on));
   CLOISTER_ASSIGN_OR_RETURN(const uint64_t segments, RenewSegments(go_on));
   return rows.rows + segments;

@@ -5,7 +5,7 @@
 
 namespace cloister::services {
 
-StatusOr<std::vector<KeyId>> AuditService::SubjectKeys() const { return people_.KeysInUse(); }
+StatusOr<std::vector<KeyId>> AuditService::SubjectKeys() { return people_.KeysInUse(); }
 
 StatusOr<std::vector<KeyId>> AuditService::RowKeys() const {
   CLOISTER_ASSIGN_OR_RETURN(const KeyId key, gone_documents_.RowKey());

@@ -81,7 +81,7 @@ class AuditService final : public v1::Audit::Service {
 
   // Replacing keys (see services/server/key_rotation.h): those of people, subjects and quoted documents; those of the
   // service's own rows. Errors: kUnavailable.
-  StatusOr<std::vector<KeyId>> SubjectKeys() const;
+  StatusOr<std::vector<KeyId>> SubjectKeys();
   StatusOr<std::vector<KeyId>> RowKeys() const;
   // Seals anew what is under a replaced key, while records go on: rows of people first, then the keys of sections. Returns
   // how many. Blocks. Errors: as storage::ResealRows; kUnavailable (the log is too busy; call again).

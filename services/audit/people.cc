@@ -227,7 +227,11 @@ Status People::EndForgetting(const std::vector<Person>& people) {
   return absl::OkStatus();
 }
 
-std::vector<KeyId> People::KeysInUse() const {
+std::vector<KeyId> People::KeysInUse() {
+  {
+    std::lock_guard adding(adding_);
+    ahead_.clear();
+  }
   std::shared_lock lock(mutex_);
   std::vector<KeyId> keys;
   for (const auto& [name, person] : by_name_) keys.push_back(person.key_id);
@@ -235,10 +239,6 @@ std::vector<KeyId> People::KeysInUse() const {
 }
 
 StatusOr<uint64_t> People::Renew(const std::function<Status()>& go_on) {
-  {
-    std::lock_guard adding(adding_);
-    ahead_.clear();
-  }
   const auto change = [this](const std::function<StatusOr<storage::WriteBatch>()>& make) -> Status {
     std::lock_guard adding(adding_);
     CLOISTER_ASSIGN_OR_RETURN(const storage::WriteBatch batch, make());

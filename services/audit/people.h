@@ -68,8 +68,9 @@ class People {
   // forgetting was begun and not ended, also by an earlier call; one whose key is gone already has no name.
   // Errors: kResourceExhausted, kUnavailable.
   StatusOr<std::vector<Person>> BeginForgetting(const std::set<PersonName>& names);
-  // Replacing keys (see services/server/key_rotation.h). The keys of everybody who is known and not being forgotten.
-  std::vector<KeyId> KeysInUse() const;
+  // Replacing keys (see services/server/key_rotation.h). The keys of everybody who is known and not being forgotten; those
+  // made ahead are left unused from here on.
+  std::vector<KeyId> KeysInUse();
   // Seals the rows anew whose key was replaced, and returns how many; what is sealed about somebody after that is under the
   // key that holds now. Errors: as storage::ResealRows.
   StatusOr<uint64_t> Renew(const std::function<Status()>& go_on);
