@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "crypto/random.h"
 #include "crypto/signer.h"
+#include "keyring/key_chains.h"
 #include "keyring/keyring_file.h"
 
 namespace cloister::keyring {
@@ -114,7 +115,7 @@ class Keyring::Impl {
       if (it->second.owner != owner) return PermissionDenied("a key to be destroyed belongs to another service");
       present.push_back(id);
     }
-    return Destroy(WithReplacements(present), why == storage::DestroyFor::kErasure ? header_.epoch + 1 : 0);
+    return Destroy(WithReplacements(table_, present), why == storage::DestroyFor::kErasure ? header_.epoch + 1 : 0);
   }
 
   StatusOr<EpochChange> NoteRenewed(std::string_view owner) {
@@ -127,12 +128,8 @@ class Keyring::Impl {
 
   StatusOr<EpochChange> DestroyFormerKeys(std::string_view owner) {
     std::lock_guard writer(writer_);
-    std::set<KeyId> former;
-    for (const auto& [id, entry] : table_.entries) {
-      if (entry.owner == owner && !entry.successor.empty()) former.insert(id);
-    }
     const auto renewed = table_.renewed.find(owner);
-    return Destroy(former, renewed == table_.renewed.end() ? header_.epoch + 1 : renewed->second);
+    return Destroy(FormerKeys(table_, owner), renewed == table_.renewed.end() ? header_.epoch + 1 : renewed->second);
   }
 
   StatusOr<std::vector<KeyId>> ReplaceKeys(std::string_view owner, const std::vector<KeyId>& ids) {
@@ -162,7 +159,7 @@ class Keyring::Impl {
       CLOISTER_RETURN_IF_ERROR(status);
     }
     std::vector<KeyId> current;
-    for (const KeyId& id : ids) current.push_back(CurrentLocked(id));
+    for (const KeyId& id : ids) current.push_back(CurrentKey(table_, id));
     return current;
   }
 
@@ -174,7 +171,7 @@ class Keyring::Impl {
       const auto it = table_.entries.find(id);
       if (it != table_.entries.end() && it->second.owner != owner)
         return PermissionDenied("the key belongs to another service");
-      current.push_back(CurrentLocked(id));
+      current.push_back(CurrentKey(table_, id));
     }
     return current;
   }
@@ -296,25 +293,6 @@ class Keyring::Impl {
   void SetSuccessors(const std::map<KeyId, KeyId>& successors, bool set) {
     std::unique_lock state(state_);
     for (const auto& [id, successor] : successors) table_.entries.at(id).successor = set ? successor : KeyId();
-  }
-  // state_ or writer_ is held.
-  KeyId CurrentLocked(KeyId id) const {
-    for (auto it = table_.entries.find(id); it != table_.entries.end() && !it->second.successor.empty();
-         it = table_.entries.find(id)) {
-      id = it->second.successor;
-    }
-    return id;
-  }
-  // With all that they replaced and that replaced them. What replaced a key is there as long as that is.
-  std::set<KeyId> WithReplacements(const std::vector<KeyId>& ids) const {
-    std::set<KeyId> current;
-    for (const KeyId& id : ids) current.insert(CurrentLocked(id));
-    std::set<KeyId> all = current;
-    if (current.empty()) return all;
-    for (const auto& [id, entry] : table_.entries) {
-      if (!entry.successor.empty() && current.contains(CurrentLocked(id))) all.insert(id);
-    }
-    return all;
   }
   // Backups of before `too_old` do not open afterwards, as far as that is known.
   StatusOr<EpochChange> Destroy(const std::set<KeyId>& ids, uint32_t too_old) {
@@ -618,28 +596,5 @@ uint64_t Keyring::generation() const { return impl_->generation(); }
 size_t Keyring::size() const { return impl_->size(); }
 const DatabaseId& Keyring::appliance_id() const { return impl_->appliance_id(); }
 EpochKeyUse Keyring::TakeUse() { return impl_->TakeUse(); }
-
-StatusOr<storage::Destruction> KeyringKeySource::DestroyKeys(const std::vector<KeyId>& ids,
-                                                                    storage::DestroyFor why) {
-  if (ids.size() > storage::kKeysPerDestructionMax) return InvalidArgument("too many keys to destroy at once");
-  CLOISTER_ASSIGN_OR_RETURN(const EpochChange change, keyring_.DestroyKeys(owner_, ids, why));
-  return Told(change, {ids.begin(), ids.end()});
-}
-
-StatusOr<storage::Destruction> KeyringKeySource::DestroyFormerKeys() {
-  CLOISTER_ASSIGN_OR_RETURN(const EpochChange change, keyring_.DestroyFormerKeys(owner_));
-  return Told(change, {});
-}
-
-storage::Destruction KeyringKeySource::Told(const EpochChange& change, const std::set<KeyId>& asked) const {
-  const KeyringStatus status = keyring_.GetStatus();
-  storage::Destruction out{change.destroyed.size(),          change.epoch,
-                           change.generation,                status.anchor_description,
-                           status.destroys_for_good, "none is configured"};
-  for (const KeyId& id : change.destroyed) {
-    if (!asked.contains(id)) out.along.push_back(id);
-  }
-  return out;
-}
 
 }  // namespace cloister::keyring

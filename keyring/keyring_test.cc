@@ -14,6 +14,7 @@
 #include "crypto/hash.h"
 #include "crypto/signer.h"
 #include "keyring/keyring_format.h"
+#include "keyring/keyring_key_source.h"
 #include "keyring/passphrase_anchor.h"
 #include "storage/key_source_contract.h"
 #include "storage/temporary_directory.h"

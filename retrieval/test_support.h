@@ -18,11 +18,12 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "crypto/random.h"
+#include "keyring/keyring.h"
+#include "keyring/keyring_key_source.h"
+#include "keyring/passphrase_anchor.h"
 #include "retrieval/corpus.h"
 #include "retrieval/releaser.h"
 #include "retrieval/searcher.h"
-#include "keyring/keyring.h"
-#include "keyring/passphrase_anchor.h"
 #include "storage/memory_store.h"
 
 namespace cloister::retrieval {

@@ -51,7 +51,7 @@ struct Destruction {
 // what they sealed was superseded.
 enum class DestroyFor { kErasure, kUpkeep };
 
-// Thread-safe. Implementations: KeyringKeySource (keyring/keyring.h) and services/server/grpc_key_source.h; both pass
+// Thread-safe. Implementations: KeyringKeySource (keyring/keyring_key_source.h) and services/server/grpc_key_source.h; both pass
 // storage/key_source_contract.h.
 class KeySource {
  public:

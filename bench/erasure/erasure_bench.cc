@@ -19,6 +19,7 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "keyring/keyring.h"
+#include "keyring/keyring_key_source.h"
 #include "keyring/passphrase_anchor.h"
 #include "retrieval/corpus.h"
 #include "retrieval/eraser.h"

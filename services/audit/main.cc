@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "services/audit/audit_service.h"
 #include "services/audit/examination.h"
+#include "services/server/database_rotation.h"
 #include "services/server/freshness_watch.h"
 #include "services/server/grpc_key_source.h"
 #include "services/server/maintenance.h"
@@ -92,16 +93,11 @@ class AuditProcess final : public RunningService {
   }
   Status OpenRotation(const ServiceContext& context) {
     AuditService* service = service_.get();
-    storage::RocksDbStore* store = store_.get();
-    KeyRotationParts parts{.file = context.OwnDirectory() / kRotationFile, .keys = *keys_, .clock = clock_};
-    parts.levels[kLevelVolumes] = [store] { return std::vector<KeyId>{store->volume_key()}; };
+    KeyRotationParts parts = RotationOfDatabase(
+        context.OwnDirectory(), *keys_, clock_, *store_,
+        [service](const std::function<Status()>& go_on) { return service->Renew(go_on); });
     parts.levels[kLevelRows] = [service] { return service->RowKeys(); };
     parts.levels[kLevelSubjects] = [service] { return service->SubjectKeys(); };
-    parts.renew = [service, store](const std::function<Status()>& go_on) -> StatusOr<uint64_t> {
-      CLOISTER_ASSIGN_OR_RETURN(const uint64_t rows, service->Renew(go_on));
-      CLOISTER_ASSIGN_OR_RETURN(const uint64_t files, store->RewriteFiles(go_on));
-      return rows + files;
-    };
     CLOISTER_ASSIGN_OR_RETURN(rotation_, KeyRotation::Open(std::move(parts)));
     return absl::OkStatus();
   }

@@ -5,6 +5,7 @@
 
 #include "common/bytes.h"
 #include "common/file.h"
+#include "keyring/keyring_key_source.h"
 #include "services/cli/keyring_access.h"
 #include "services/cli/passphrase.h"
 #include "services/keys/anchors.h"

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "keyring/keyring.h"
+#include "keyring/keyring_key_source.h"
 #include "retrieval/examination.h"
 #include "services/audit/examination.h"
 #include "services/cli/backup_manifests.h"

@@ -12,6 +12,7 @@
 #include "common/config.h"
 #include "common/file.h"
 #include "keyring/keyring.h"
+#include "keyring/keyring_key_source.h"
 #include "services/cli/commands.h"
 #include "services/cli/keyring_access.h"
 #include "services/cli/model_pin.h"

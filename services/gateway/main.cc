@@ -10,6 +10,7 @@
 #include "services/gateway/gateway.h"
 #include "services/gateway/http_server.h"
 #include "services/gateway/tls_identity.h"
+#include "services/server/database_rotation.h"
 #include "services/server/freshness_watch.h"
 #include "services/server/grpc_key_source.h"
 #include "services/server/service_main.h"
@@ -77,18 +78,15 @@ Status GatewayService::OpenStore(const ServiceContext& context) {
 }
 
 Status GatewayService::OpenRotation(const ServiceContext& context) {
-  KeyRotationParts parts{.file = context.OwnDirectory() / kRotationFile, .keys = *keys_, .clock = clock_};
-  parts.levels[kLevelVolumes] = [this] { return std::vector<KeyId>{store_->volume_key()}; };
+  KeyRotationParts parts = RotationOfDatabase(
+      context.OwnDirectory(), *keys_, clock_, *store_,
+      [this](const std::function<Status()>& go_on) -> StatusOr<uint64_t> {
+        CLOISTER_ASSIGN_OR_RETURN(storage::DataKey key, keys_->GetNamedKey(storage::KeyKind::kStore, kRowsKeyName));
+        return credentials_->Renew(*keys_, std::move(key), store_->database_id(), go_on);
+      });
   parts.levels[kLevelRows] = [this]() -> StatusOr<std::vector<KeyId>> {
     CLOISTER_ASSIGN_OR_RETURN(const storage::DataKey key, keys_->GetNamedKey(storage::KeyKind::kStore, kRowsKeyName));
     return std::vector<KeyId>{key.id};
-  };
-  parts.renew = [this](const std::function<Status()>& go_on) -> StatusOr<uint64_t> {
-    CLOISTER_ASSIGN_OR_RETURN(storage::DataKey key, keys_->GetNamedKey(storage::KeyKind::kStore, kRowsKeyName));
-    CLOISTER_ASSIGN_OR_RETURN(const uint64_t rows,
-                              credentials_->Renew(*keys_, std::move(key), store_->database_id(), go_on));
-    CLOISTER_ASSIGN_OR_RETURN(const uint64_t files, store_->RewriteFiles(go_on));
-    return rows + files;
   };
   CLOISTER_ASSIGN_OR_RETURN(rotation_, KeyRotation::Open(std::move(parts)));
   return absl::OkStatus();

@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "services/ingest/ingest_service.h"
+#include "services/server/database_rotation.h"
 #include "services/server/freshness_watch.h"
 #include "services/server/grpc_key_source.h"
 #include "services/server/maintenance.h"
@@ -75,17 +76,12 @@ class IngestProcess final : public RunningService {
         peers_(context.ChannelTo("embedding"), context.ChannelTo("retrieval"), context.ChannelTo("audit")) {}
   Status OpenRotation(const ServiceContext& context) {
     JobStore* jobs = jobs_.get();
-    storage::RocksDbStore* store = store_.get();
-    KeyRotationParts parts{.file = context.OwnDirectory() / kRotationFile, .keys = *keys_, .clock = clock_};
-    parts.levels[kLevelVolumes] = [store] { return std::vector<KeyId>{store->volume_key()}; };
+    KeyRotationParts parts =
+        RotationOfDatabase(context.OwnDirectory(), *keys_, clock_, *store_,
+                           [jobs](const std::function<Status()>& go_on) { return jobs->Renew(go_on); });
     parts.levels[kLevelRows] = [jobs]() -> StatusOr<std::vector<KeyId>> {
       CLOISTER_ASSIGN_OR_RETURN(const KeyId key, jobs->RowKey());
       return std::vector<KeyId>{key};
-    };
-    parts.renew = [jobs, store](const std::function<Status()>& go_on) -> StatusOr<uint64_t> {
-      CLOISTER_ASSIGN_OR_RETURN(const uint64_t rows, jobs->Renew(go_on));
-      CLOISTER_ASSIGN_OR_RETURN(const uint64_t files, store->RewriteFiles(go_on));
-      return rows + files;
     };
     CLOISTER_ASSIGN_OR_RETURN(rotation_, KeyRotation::Open(std::move(parts)));
     return absl::OkStatus();

@@ -19,6 +19,7 @@
 #include "services/retrieval/upkeep.h"
 #include "services/retrieval/version_service.h"
 #include "services/server/audit_client.h"
+#include "services/server/database_rotation.h"
 #include "services/server/freshness_watch.h"
 #include "services/server/grpc_key_source.h"
 #include "services/server/maintenance.h"
@@ -122,17 +123,12 @@ class RetrievalProcess final : public RunningService {
 
   Status OpenRotation(const ServiceContext& context) {
     retrieval::Corpus* corpus = corpus_.get();
-    storage::RocksDbStore* store = store_.get();
-    KeyRotationParts parts{.file = context.OwnDirectory() / kRotationFile, .keys = *keys_, .clock = clock_};
-    parts.levels[kLevelVolumes] = [store] { return std::vector<KeyId>{store->volume_key()}; };
+    KeyRotationParts parts = RotationOfDatabase(
+        context.OwnDirectory(), *keys_, clock_, *store_,
+        [corpus](const std::function<Status()>& go_on) { return corpus->Renew(go_on); });
     parts.levels[kLevelRows] = [corpus] { return corpus->RowKeys(); };
     parts.levels[kLevelDocuments] = [corpus] { return corpus->DocumentKeys(); };
     parts.levels[kLevelSegments] = [corpus] { return corpus->SegmentKeys(); };
-    parts.renew = [corpus, store](const std::function<Status()>& go_on) -> StatusOr<uint64_t> {
-      CLOISTER_ASSIGN_OR_RETURN(const uint64_t rows, corpus->Renew(go_on));
-      CLOISTER_ASSIGN_OR_RETURN(const uint64_t files, store->RewriteFiles(go_on));
-      return rows + files;
-    };
     CLOISTER_ASSIGN_OR_RETURN(rotation_, KeyRotation::Open(std::move(parts)));
     return absl::OkStatus();
   }
