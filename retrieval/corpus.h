@@ -55,7 +55,8 @@ class Corpus {
 
   // As DocumentStore; what has returned is searchable.
   StatusOr<DocumentStore::PutResult> Put(const NewDocument& document, std::string_view actor);
-  StatusOr<bool> Delete(const SourceName& name, std::string_view actor);
+  StatusOr<bool> Delete(const SourceName& name, std::string_view actor,
+                        const std::optional<VersionId>& version = std::nullopt);
 
   // Destroys the keys of everything that was superseded, deleted or rewritten, after rewriting the segments that still
   // hold some of it. One at a time; changes and searches go on. Errors: kUnavailable (audit has yet to take events, or

@@ -74,6 +74,27 @@ TEST_F(CorpusTest, ANewVersionReplacesTheOldOneEverywhere) {
   }
 }
 
+TEST_F(CorpusTest, WhatWaitedBehindANewerVersionDoesNotReplaceIt) {
+  auto first = DocumentOf("ward", "a.md", {"alpha"});
+  first.replaces = VersionId();
+  const VersionId before = test_.Put(first).info->version;
+  auto second = DocumentOf("ward", "a.md", {"beta"});
+  second.replaces = before;
+  const VersionId present = test_.Put(second).info->version;
+  auto late = DocumentOf("ward", "a.md", {"gamma"});
+  for (const VersionId& expected : {before, VersionId()}) {
+    late.replaces = expected;
+    EXPECT_EQ(test_.corpus->Put(late, "ingest").status().code(), StatusCode::kAborted);
+    EXPECT_EQ(test_.corpus->Delete({"ward", "", "a.md"}, "ingest", expected).status().code(), StatusCode::kAborted);
+  }
+  EXPECT_TRUE(test_.Put(second).unchanged);  // A call that is repeated because its answer was lost.
+  EXPECT_EQ(SourcesFor("beta"), Sources{"a.md"});
+  EXPECT_TRUE(*test_.corpus->Delete({"ward", "", "a.md"}, "ingest", present));
+  late.replaces = present;
+  EXPECT_EQ(test_.corpus->Put(late, "ingest").status().code(), StatusCode::kAborted);
+  EXPECT_EQ(SourcesFor("gamma"), Sources{});
+}
+
 TEST_F(CorpusTest, AChangedTitleOrDateIsANewVersion) {
   auto document = DocumentOf("ward", "a.md", {"alpha"});
   test_.Put(document);

@@ -178,7 +178,7 @@ Status DocumentStore::CheckNotSuppressed(const DocumentInfo& info) const {
   // The same bytes under a name that is there already are another document that nobody asked to erase.
   if (suppressions_.CoversName(NameOf(info)) ||
       (!FindSource(NameOf(info)) && suppressions_.CoversContent(info.collection, info.original_sha256))) {
-    return Aborted(
+    return PermissionDenied(
         "it was erased on request and may not come back; `cloister erase lift` allows it again, with a reason");
   }
   return absl::OkStatus();
@@ -192,6 +192,11 @@ Status DocumentStore::CheckEmbedder(const DocumentInfo& info, const DocumentInfo
     return absl::OkStatus();
   return FailedPrecondition(
       "the documents that are there were embedded by another model; vectors do not mix");
+}
+
+Status DocumentStore::CheckVersion(const DocumentInfo* present, const VersionId& expected) {
+  if (expected == (present == nullptr ? VersionId() : present->version)) return absl::OkStatus();
+  return Aborted("another version came in meanwhile; list the sources again");
 }
 
 StatusOr<DocumentStore::PutResult> DocumentStore::Put(const NewDocument& document, std::string_view actor) {
@@ -211,6 +216,7 @@ StatusOr<DocumentStore::PutResult> DocumentStore::Put(const NewDocument& documen
     std::shared_lock lock(mutex_);
     if (!unreadable_.contains(replaced->document)) return PutResult{replaced, std::nullopt, true};
   }
+  if (document.replaces) CLOISTER_RETURN_IF_ERROR(CheckVersion(replaced.get(), *document.replaces));
   CLOISTER_RETURN_IF_ERROR(CheckNotSuppressed(info));
   CLOISTER_RETURN_IF_ERROR(CheckEmbedder(info, replaced.get()));
   CLOISTER_ASSIGN_OR_RETURN(const storage::DataKey key, TakeKey());
@@ -306,10 +312,13 @@ void DocumentStore::DeleteVectors(storage::WriteBatch& batch, const DocumentInfo
   if (info.sentence_vectors) parts(kSentenceVectorsFamily, RowsFor(info.chunks, kChunksPerSentenceRow));
 }
 
-StatusOr<std::optional<DocumentId>> DocumentStore::Delete(const SourceName& name, std::string_view actor) {
+StatusOr<std::optional<DocumentId>> DocumentStore::Delete(const SourceName& name,
+                                                          const std::optional<VersionId>& version,
+                                                          std::string_view actor) {
   std::lock_guard writing(rows_.write_mutex());
   const auto info = FindSource(name);
   if (!info) return std::optional<DocumentId>();
+  if (version) CLOISTER_RETURN_IF_ERROR(CheckVersion(info.get(), *version));
   storage::WriteBatch batch;
   CLOISTER_ASSIGN_OR_RETURN(GivenUp given_up, GiveUp(*info, true, batch));
   Event event = DocumentEvent("document.deleted", actor, *info);

@@ -53,6 +53,9 @@ struct NewDocument {
   std::string effective_from, effective_to, superseded_by, classification, embedder_sha256, input_sha256, text;
   std::vector<std::string> subjects;
   std::vector<NewChunk> chunks;
+  // The version that it is to replace, empty: none, so that what waited behind a newer version never replaces it.
+  // Nothing: replaces whatever is there.
+  std::optional<VersionId> replaces;
 };
 
 // What of a chunk leaves the store for the index: the terms' source and its vector.
@@ -107,12 +110,14 @@ class DocumentStore {
   // source in the same batch; that one is kept, or its rows are deleted and its key is retired, as the collection's
   // retention class says. A document that was deleted and has kept versions goes on under its id. Errors:
   // kInvalidArgument (a limit, a range, a name, a date), kNotFound (no such collection), kFailedPrecondition (vectors of
-  // another embedder than the documents that are there), kAborted (it was erased on request and may not come back),
+  // another embedder than the documents that are there), kAborted (another version than `replaces` is there),
+  // kPermissionDenied (it was erased on request and may not come back),
   // kResourceExhausted (disk full, too many kept versions), kUnavailable.
   StatusOr<PutResult> Put(const NewDocument& document, std::string_view actor);
-  // The document that was deleted, or nothing; its version is kept or given up as above. Errors: kUnavailable,
-  // kResourceExhausted.
-  StatusOr<std::optional<DocumentId>> Delete(const SourceName& name, std::string_view actor);
+  // The document that was deleted, or nothing; its version is kept or given up as above. With `version`, only
+  // that one. Errors: kAborted (another version is there), kUnavailable, kResourceExhausted.
+  StatusOr<std::optional<DocumentId>> Delete(const SourceName& name, const std::optional<VersionId>& version,
+                                             std::string_view actor);
 
   // Former versions. Those of one document, those of a collection (empty: of all), and one version, current or kept.
   std::optional<DocumentHistory> HistoryOf(const DocumentId& document) const;
@@ -199,6 +204,7 @@ class DocumentStore {
   StatusOr<ErasedRows> AddRemoval(const storage::Snapshot& snapshot, std::string_view prefix,
                                   storage::WriteBatch& batch) const;
   Status CheckEmbedder(const DocumentInfo& info, const DocumentInfo* replaced) const;
+  static Status CheckVersion(const DocumentInfo* present, const VersionId& expected);
   Status WriteContent(storage::WriteBatch& batch, const storage::DataKey& key, const DocumentInfo& info,
                       const NewDocument& document, const std::vector<Chunk>& chunks);
   void DeleteRows(storage::WriteBatch& batch, const DocumentInfo& info) const;

@@ -177,11 +177,11 @@ TEST_F(EraserTest, WhatIsErasedDoesNotComeBack) {
     NewDocument again = DocumentOf("ward", "gone.md", {"another text"});
     again.origin = "/srv";
     const Status by_name = test_.corpus->Put(again, "ingest").status();
-    EXPECT_EQ(by_name.code(), StatusCode::kAborted);
+    EXPECT_EQ(by_name.code(), StatusCode::kPermissionDenied);
     EXPECT_NE(MessageOf(by_name).find("erase lift"), std::string::npos);
     NewDocument renamed = DocumentOf("ward", "renamed.md", {"morphine"});
     renamed.origin = "/srv";
-    EXPECT_EQ(test_.corpus->Put(renamed, "ingest").status().code(), StatusCode::kAborted);
+    EXPECT_EQ(test_.corpus->Put(renamed, "ingest").status().code(), StatusCode::kPermissionDenied);
     // Another text under another name is nobody's business.
     PutAbout("fresh.md", "a fresh text");
     Restart();
@@ -209,10 +209,10 @@ TEST_F(EraserTest, WhatIsErasedStaysSuppressedWhereTheRowsDoNotKnow) {
   EXPECT_EQ(test_.corpus->suppressions().size(), 1u);
   NewDocument again = DocumentOf("ward", "gone.md", {"another text"});
   again.origin = "/srv";
-  EXPECT_EQ(test_.corpus->Put(again, "ingest").status().code(), StatusCode::kAborted);
+  EXPECT_EQ(test_.corpus->Put(again, "ingest").status().code(), StatusCode::kPermissionDenied);
   NewDocument renamed = DocumentOf("ward", "renamed.md", {"morphine"});
   renamed.origin = "/srv";
-  EXPECT_EQ(test_.corpus->Put(renamed, "ingest").status().code(), StatusCode::kAborted);
+  EXPECT_EQ(test_.corpus->Put(renamed, "ingest").status().code(), StatusCode::kPermissionDenied);
   Event event;
   event.name = "erasure.lifted";
   EXPECT_TRUE(test_.corpus->suppressions().Lift({"ward", "/srv", "gone.md"}, event).ok());

@@ -6,11 +6,14 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstring>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "cloister/v1/audit.grpc.pb.h"
@@ -67,13 +70,25 @@ class FakeDocuments final : public v1::Documents::Service {
     if (fail_next > 0 && fail_next-- > 0) return {grpc::StatusCode::UNAVAILABLE, "restarting"};
     std::lock_guard lock(mutex);
     if (refuse.count(request->source()) > 0) return {refuse[request->source()], "refused"};
-    documents[{request->origin(), request->source()}] = *request;
+    if (before_next_put) std::exchange(before_next_put, {})();
+    const std::pair name{request->origin(), request->source()};
+    const auto present = versions.find(name);
+    if (request->replaces() != (present == versions.end() ? "" : present->second)) {
+      return {grpc::StatusCode::ABORTED, "another version"};
+    }
+    documents[name] = *request;
+    versions[name] = NextVersion();
     ++puts;
     return grpc::Status::OK;
   }
   grpc::Status DeleteDocument(grpc::ServerContext*, const v1::DeleteDocumentRequest* request, v1::DeleteDocumentResponse* response) override {
     std::lock_guard lock(mutex);
-    response->set_existed(documents.erase({request->origin(), request->source()}) > 0);
+    const std::pair name{request->origin(), request->source()};
+    if (const auto present = versions.find(name); present != versions.end() && present->second != request->version_id()) {
+      return {grpc::StatusCode::ABORTED, "another version"};
+    }
+    versions.erase(name);
+    response->set_existed(documents.erase(name) > 0);
     return grpc::Status::OK;
   }
   grpc::Status ListSources(grpc::ServerContext*, const v1::ListSourcesRequest* request, v1::ListSourcesResponse* response) override {
@@ -83,11 +98,20 @@ class FakeDocuments final : public v1::Documents::Service {
       auto* state = response->add_sources();
       state->set_source(name.second);
       state->set_input_sha256(document.input_sha256());
+      state->set_version_id(versions.at(name));
     }
     return grpc::Status::OK;
   }
   std::mutex mutex;
   std::map<std::pair<std::string, std::string>, v1::PutDocumentRequest> documents;  // By origin and source.
+  std::string NextVersion() {
+    std::string id(16, '\0');
+    std::memcpy(id.data(), &++last_version, sizeof(last_version));
+    return id;
+  }
+  std::map<std::pair<std::string, std::string>, std::string> versions;
+  uint64_t last_version = 0;
+  std::function<void()> before_next_put;  // Under the mutex.
   std::map<std::string, grpc::StatusCode> refuse;
   int puts = 0;
   std::atomic<int> fail_next{0};

@@ -164,6 +164,21 @@ TEST_F(IngestServiceTest, SkipsUnchangedAndReplacesChangedFiles) {
   EXPECT_EQ(fake_.documents.puts, 3);
 }
 
+TEST_F(IngestServiceTest, WhatCameInLateFromAKilledIngestIsReplaced) {
+  Write("a.md", "one");
+  ASSERT_EQ(Run(Request()).files_done(), 1u);
+  Write("a.md", "three");
+  fake_.documents.before_next_put = [&] {
+    const std::pair name{Folder().string(), std::string("a.md")};
+    fake_.documents.documents[name].set_text("two");
+    fake_.documents.versions[name] = fake_.documents.NextVersion();
+  };
+  const v1::Job job = Run(Request());
+  EXPECT_EQ(job.files_done(), 1u);
+  EXPECT_EQ(job.files_failed(), 0u);
+  EXPECT_EQ(Stored("a.md").text(), "three");
+}
+
 TEST_F(IngestServiceTest, MakesNoSentenceVectorsWhereTheCollectionWantsNone) {
   Write("a.md", "one sentence. And two.");
   ASSERT_EQ(Run(Request("plain")).state(), v1::JOB_STATE_DONE);

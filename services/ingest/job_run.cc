@@ -122,6 +122,11 @@ void JobRun::ListNamesWithoutFile() {
 }
 
 Status JobRun::LoadSources() {
+  CLOISTER_ASSIGN_OR_RETURN(known_, ListSources());
+  return Status();
+}
+
+StatusOr<JobRun::KnownSources> JobRun::ListSources() {
   v1::ListSourcesRequest request;
   request.set_collection(destination_.collection);
   request.set_origin(destination_.origin);
@@ -129,8 +134,11 @@ Status JobRun::LoadSources() {
   CLOISTER_RETURN_IF_ERROR(CallPeer(options_.patience, job_.halt(), kQuickTimeout, false, [&](grpc::ClientContext& context) {
     return peers_.documents->ListSources(&context, request, &response);
   }));
-  for (const v1::SourceState& state : response.sources()) known_[state.source()] = state.input_sha256();
-  return Status();
+  KnownSources sources;
+  for (const v1::SourceState& state : response.sources()) {
+    sources[state.source()] = {state.input_sha256(), state.version_id()};
+  }
+  return sources;
 }
 
 void JobRun::ParseFiles() {
@@ -166,7 +174,7 @@ StatusOr<std::optional<PreparedFile>> JobRun::ParseFile(const ingest::FoundFile&
   file.bytes = *std::move(bytes);
   const std::string digest = crypto::Sha256(file.bytes);
   file.input_sha256 = InputDigest(digest, manifest_.Find(found.source), settings_);
-  if (const auto known = known_.find(found.source); known != known_.end() && known->second == file.input_sha256) {
+  if (const auto known = known_.find(found.source); known != known_.end() && known->second.input_sha256 == file.input_sha256) {
     job_.Update([](v1::Job& job) { job.set_files_unchanged(job.files_unchanged() + 1); });
     return std::nullopt;
   }
@@ -209,13 +217,10 @@ Status JobRun::StoreFile(PreparedFile file) {
                                          options_.patience, job_.halt(), chunks));
   v1::PutDocumentRequest request = DescribeDocument(destination_, settings_.embedder, file);
   for (v1::ChunkInput& chunk : chunks) *request.add_chunks() = std::move(chunk);
-  v1::PutDocumentResponse response;
-  const Status put = CallPeer(options_.patience, job_.halt(), kPutTimeout, false, [&](grpc::ClientContext& context) {
-    return peers_.documents->PutDocument(&context, request, &response);
-  });
+  const Status put = PutDocument(request);
   // What retrieval has against this one document is the document's failure; anything else would meet the next, too.
   if (put.code() == StatusCode::kInvalidArgument || put.code() == StatusCode::kDataLoss ||
-      put.code() == StatusCode::kAborted) {
+      put.code() == StatusCode::kPermissionDenied || put.code() == StatusCode::kAborted) {
     FailFile(source, "was not accepted: " + MessageOf(put));
     return Status();
   }
@@ -238,6 +243,22 @@ Status JobRun::Quarantine(const std::string& digest, const std::string& reason) 
   return Annotate(peers_.audit.Append(request).status(), "a dangerous file could not be recorded in the audit log");
 }
 
+Status JobRun::PutDocument(v1::PutDocumentRequest& request) {
+  const auto put = [&](const KnownSources& sources) {
+    const auto known = sources.find(request.source());
+    request.set_replaces(known == sources.end() ? "" : known->second.version_id);
+    v1::PutDocumentResponse response;
+    return CallPeer(options_.patience, job_.halt(), kPutTimeout, false, [&](grpc::ClientContext& context) {
+      return peers_.documents->PutDocument(&context, request, &response);
+    });
+  };
+  const Status status = put(known_);
+  if (status.code() != StatusCode::kAborted) return status;
+  // What an ingest that was killed had sent off has come in only now. What this job read is newer.
+  CLOISTER_ASSIGN_OR_RETURN(const KnownSources now, ListSources());
+  return put(now);
+}
+
 Status JobRun::Prune() {
   if (scan_.unreadable) {
     job_.List("", "nothing was pruned, because part of the folder could not be read");
@@ -246,16 +267,22 @@ Status JobRun::Prune() {
   if (scan_.files.empty() && !known_.empty()) {
     return FailedPrecondition("the folder has no files at all, so nothing was pruned; is it mounted?");
   }
-  for (const auto& [source, digest] : known_) {
+  for (const auto& [source, known] : known_) {
     if (ingest::Contains(scan_, source)) continue;
     v1::DeleteDocumentRequest request;
     request.set_collection(destination_.collection);
     request.set_origin(destination_.origin);
     request.set_source(source);
+    request.set_version_id(known.version_id);
     v1::DeleteDocumentResponse response;
-    CLOISTER_RETURN_IF_ERROR(CallPeer(options_.patience, job_.halt(), kQuickTimeout, false, [&](grpc::ClientContext& context) {
+    const Status deleted = CallPeer(options_.patience, job_.halt(), kQuickTimeout, false, [&](grpc::ClientContext& context) {
       return peers_.documents->DeleteDocument(&context, request, &response);
-    }));
+    });
+    if (deleted.code() == StatusCode::kAborted) {
+      job_.List(source, "is gone from the folder and was not pruned, because it came in anew meanwhile; ingest once more");
+      continue;
+    }
+    CLOISTER_RETURN_IF_ERROR(deleted);
     job_.Update([](v1::Job& job) { job.set_files_deleted(job.files_deleted() + 1); });
   }
   return Status();

@@ -66,6 +66,8 @@ class JobRun {
   // Each returns an error only for what ends the job.
   StatusOr<std::optional<PreparedFile>> ParseFile(const ingest::FoundFile& found);
   Status StoreFile(PreparedFile file);
+  // Replaces what the job found there, or, when something else has come in since, that; once.
+  Status PutDocument(v1::PutDocumentRequest& request);
   Status Quarantine(const std::string& digest, const std::string& reason);
   Status Prune();
   void FailFile(const std::string& source, const std::string& reason);
@@ -80,7 +82,14 @@ class JobRun {
   ingest::Manifest manifest_;
   Destination destination_;
   InputSettings settings_;
-  std::map<std::string, std::string, std::less<>> known_;  // Source to the digest of what it was made from.
+  struct KnownSource {
+    std::string input_sha256;  // Of what it was made from.
+    std::string version_id;
+  };
+  using KnownSources = std::map<std::string, KnownSource, std::less<>>;
+  StatusOr<KnownSources> ListSources();
+
+  KnownSources known_;  // As the job found them.
   std::atomic<size_t> next_{0};
   std::atomic<int> parsing_{0};
   BoundedQueue<PreparedFile> prepared_;

@@ -75,7 +75,7 @@ TEST_F(ErasureServiceTest, ADocumentIsErasedWithARecordBeforeAndAfter) {
   EXPECT_EQ(search.hits_size(), 0);
   v1::PutDocumentResponse put;
   const grpc::Status again = Put(DocumentRequest("dose.md", "The insulin dose is four units."), &put);
-  EXPECT_EQ(again.error_code(), grpc::StatusCode::ABORTED);
+  EXPECT_EQ(again.error_code(), grpc::StatusCode::PERMISSION_DENIED);
   v1::LiftSuppressionRequest lift;
   lift.mutable_document()->set_collection("ward");
   lift.mutable_document()->set_source("dose.md");

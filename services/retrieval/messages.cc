@@ -81,6 +81,11 @@ StatusOr<std::vector<float>> FloatsFrom(std::string_view bytes) {
   return floats;
 }
 
+StatusOr<VersionId> VersionFrom(const std::string& bytes) {
+  if (bytes.empty()) return VersionId();
+  return VersionId::FromBytes(bytes);
+}
+
 StatusOr<retrieval::NewDocument> DocumentFrom(v1::PutDocumentRequest& request) {
   retrieval::NewDocument document;
   document.collection = request.collection();
@@ -97,6 +102,9 @@ StatusOr<retrieval::NewDocument> DocumentFrom(v1::PutDocumentRequest& request) {
   document.classification = request.classification();
   document.embedder_sha256 = request.embedder_sha256();
   document.input_sha256 = request.input_sha256();
+  if (request.has_replaces()) {
+    CLOISTER_ASSIGN_OR_RETURN(document.replaces, VersionFrom(request.replaces()));
+  }
   document.text = std::move(*request.mutable_text());
   document.subjects.assign(request.subjects().begin(), request.subjects().end());
   document.chunks.reserve(static_cast<size_t>(request.chunks_size()));

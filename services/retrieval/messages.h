@@ -17,7 +17,10 @@ namespace cloister::services {
 // Little-endian floats. Errors: kInvalidArgument (not a multiple of four bytes).
 StatusOr<std::vector<float>> FloatsFrom(std::string_view bytes);
 
-// Moves the large fields out of `request`. Errors: kInvalidArgument (vectors, a kind or lead-in out of
+// 16 bytes, or none for the empty id. Errors: kInvalidArgument.
+StatusOr<VersionId> VersionFrom(const std::string& bytes);
+
+// Moves the large fields out of `request`. Errors: kInvalidArgument (vectors, an id, a kind or lead-in out of
 // range).
 StatusOr<retrieval::NewDocument> DocumentFrom(v1::PutDocumentRequest& request);
 void ToMessage(const retrieval::ReleaseResult& result, v1::ReleaseResponse* response);

@@ -34,8 +34,10 @@ grpc::Status DocumentError(const Status& status) {
                     "Ingest with the embedder of the documents that are there, or delete those first.");
     case StatusCode::kInvalidArgument:
       return ToGrpc(status, "BAD_DOCUMENT");
-    case StatusCode::kAborted:
+    case StatusCode::kPermissionDenied:
       return ToGrpc(status, "ERASED", "source");
+    case StatusCode::kAborted:
+      return ToGrpc(status, "VERSION_CHANGED", "source");
     default:
       return ToGrpc(status);
   }
@@ -168,9 +170,17 @@ grpc::Status DocumentsService::PutDocument(grpc::ServerContext* context,
 grpc::Status DocumentsService::DeleteDocument(grpc::ServerContext* context,
                                               const v1::DeleteDocumentRequest* request,
                                               v1::DeleteDocumentResponse* response) {
-  const auto existed =
-      corpus_.Delete({request->collection(), request->origin(), request->source()}, CallerIdentity(*context));
-  if (!existed.ok()) return ToGrpc(existed.status());
+  std::optional<VersionId> version;
+  if (request->has_version_id()) {
+    const auto parsed = VersionFrom(request->version_id());
+    if (!parsed.ok()) return ToGrpc(parsed.status(), "BAD_ID", "version_id");
+    version = *parsed;
+  }
+  const auto existed = corpus_.Delete({request->collection(), request->origin(), request->source()},
+                                      CallerIdentity(*context), version);
+  if (!existed.ok()) {
+    return ToGrpc(existed.status(), existed.status().code() == StatusCode::kAborted ? "VERSION_CHANGED" : "", "source");
+  }
   response->set_existed(*existed);
   return ToGrpc(DeliverOutbox(corpus_.rows(), audit_));
 }
@@ -182,11 +192,10 @@ grpc::Status DocumentsService::ListSources(grpc::ServerContext*, const v1::ListS
   }
   for (const auto& info : corpus_.documents().List(request->collection())) {
     if (info->origin != request->origin()) continue;
-    // Not named, so that it is brought again.
-    if (corpus_.set_aside().Contains(info->document, info->version)) continue;
     v1::SourceState* state = response->add_sources();
     state->set_source(info->source);
-    state->set_input_sha256(info->input_sha256);
+    if (!corpus_.set_aside().Contains(info->document, info->version)) state->set_input_sha256(info->input_sha256);
+    state->set_version_id(std::string(info->version.bytes()));
     state->set_chunks(info->chunks);
   }
   return grpc::Status::OK;

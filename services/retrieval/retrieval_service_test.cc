@@ -89,6 +89,33 @@ TEST_F(RetrievalServiceTest, AnEventThatAuditMissedIsDeliveredWithTheRetry) {
   EXPECT_EQ(fake_audit_.Events().back(), "document.ingested");
 }
 
+TEST_F(RetrievalServiceTest, AVersionThatIsNotThereIsNeitherReplacedNorDeleted) {
+  SetUpWard();
+  auto document = DocumentRequest("visit.md", "Visits end at eight.");
+  document.set_replaces("");
+  v1::PutDocumentResponse put;
+  ASSERT_TRUE(Put(document, &put).ok());
+  document = DocumentRequest("visit.md", "Visits end at nine.");
+  v1::DeleteDocumentRequest removal;
+  removal.set_collection("ward");
+  removal.set_source("visit.md");
+  v1::DeleteDocumentResponse removed;
+  const auto remove = [&] { return Call<v1::Documents>("ingest", &v1::Documents::Stub::DeleteDocument, removal, &removed); };
+  for (const std::string& version : {std::string(), std::string(16, 'v')}) {
+    document.set_replaces(version);
+    EXPECT_EQ(Put(document, &put).error_code(), grpc::StatusCode::ABORTED);
+    removal.set_version_id(version);
+    EXPECT_EQ(remove().error_code(), grpc::StatusCode::ABORTED);
+  }
+  document.set_replaces("short");
+  EXPECT_EQ(Put(document, &put).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  removal.set_version_id("short");
+  EXPECT_EQ(remove().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  removal.set_version_id(put.version_id());
+  ASSERT_TRUE(remove().ok());
+  EXPECT_TRUE(removed.existed());
+}
+
 TEST_F(RetrievalServiceTest, SourcesAndStatusAreListed) {
   SetUpWard();
   v1::ListSourcesRequest request;
@@ -108,6 +135,7 @@ TEST_F(RetrievalServiceTest, SourcesAndStatusAreListed) {
   ASSERT_EQ(sources.sources_size(), 1);
   EXPECT_EQ(sources.sources(0).source(), "visit.md");
   EXPECT_EQ(sources.sources(0).input_sha256(), std::string(32, 'd'));
+  EXPECT_EQ(sources.sources(0).version_id(), put.version_id());
   v1::IndexStatus status;
   ASSERT_TRUE(Call<v1::Documents>("supervisor", &v1::Documents::Stub::GetIndexStatus,
                                   v1::GetIndexStatusRequest(), &status)
