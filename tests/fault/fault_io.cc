@@ -319,6 +319,12 @@ long WriteVector(int fd, const iovec* parts, int count, off_t offset) {
   return total;
 }
 
+// Whether this read fails. Every socket is read by these calls, too, so it asks for the path only when it matters.
+bool ReadFails(int fd) {
+  return page != nullptr && page->kind.load(std::memory_order_acquire) == kReadError &&
+         Draw(OfDescriptor(fd), Bit(kReadError)) != kNone;
+}
+
 long Sync(int fd, long number) {
   const Path path = OfDescriptor(fd);
   if (!path.below) return ::syscall(number, fd);
@@ -501,6 +507,28 @@ EXPORT ssize_t pwritev(int fd, const iovec* parts, int count, off_t at) {
 EXPORT ssize_t pwritev64(int fd, const iovec* parts, int count, off_t at) {
   return WriteVector(fd, parts, count, at);
 }
+
+EXPORT ssize_t read(int fd, void* data, size_t bytes) {
+  return ReadFails(fd) ? Fail(EIO) : ::syscall(SYS_read, fd, data, bytes);
+}
+EXPORT ssize_t __read_chk(int fd, void* data, size_t bytes, size_t) { return read(fd, data, bytes); }
+EXPORT ssize_t pread(int fd, void* data, size_t bytes, off_t offset) {
+  return ReadFails(fd) ? Fail(EIO) : ::syscall(SYS_pread64, fd, data, bytes, offset);
+}
+EXPORT ssize_t pread64(int fd, void* data, size_t bytes, off_t offset) { return pread(fd, data, bytes, offset); }
+EXPORT ssize_t __pread_chk(int fd, void* data, size_t bytes, off_t offset, size_t) {
+  return pread(fd, data, bytes, offset);
+}
+EXPORT ssize_t __pread64_chk(int fd, void* data, size_t bytes, off_t offset, size_t) {
+  return pread(fd, data, bytes, offset);
+}
+EXPORT ssize_t readv(int fd, const iovec* parts, int count) {
+  return ReadFails(fd) ? Fail(EIO) : ::syscall(SYS_readv, fd, parts, count);
+}
+EXPORT ssize_t preadv(int fd, const iovec* parts, int count, off_t at) {
+  return ReadFails(fd) ? Fail(EIO) : ::syscall(SYS_preadv, fd, parts, count, at, 0L);
+}
+EXPORT ssize_t preadv64(int fd, const iovec* parts, int count, off_t at) { return preadv(fd, parts, count, at); }
 
 EXPORT int fsync(int fd) { return static_cast<int>(Sync(fd, SYS_fsync)); }
 EXPORT int fdatasync(int fd) { return static_cast<int>(Sync(fd, SYS_fdatasync)); }

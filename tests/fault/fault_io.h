@@ -20,6 +20,7 @@ enum Kind : uint64_t {
   kTornError = 4,   // A part of the bytes is written, then EIO.
   kTornKill = 5,    // A part of the bytes is written, then the process gets SIGKILL.
   kSyncKill = 6,    // SIGKILL in place of an fsync.
+  kReadError = 7,   // Reads fail with EIO.
 };
 
 // What a recorded call was. `first` and `second` of a record are paths; the rest is named there.

@@ -9,7 +9,8 @@ import shlex
 import shutil
 
 MAGIC = 0x324F495F544C5546
-KINDS = {"ENOSPC": 1, "EIO on write": 2, "EIO on fsync": 3, "torn write": 4, "torn write and kill": 5, "kill at fsync": 6}
+KINDS = {"ENOSPC": 1, "EIO on write": 2, "EIO on fsync": 3, "torn write": 4, "torn write and kill": 5, "kill at fsync": 6,
+         "EIO on read": 7}
 ALL_CALLS = 2**62
 
 
