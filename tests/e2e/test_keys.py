@@ -278,6 +278,33 @@ class Hsm(Device):
             self.check(token.stop, token.start)
             self.appliance.down()
 
+    def test_the_hsm_alone_brings_the_keyring_back_elsewhere(self):
+        """An HSM that outlives the machine opens the escrowed copy, and then needs no shares."""
+        with SoftwareToken(self.appliance.folder) as token:
+            self.make(*token.init_arguments)
+            before = self.quotes()
+            self.appliance.cli("keys", "escrow")
+            copy = next(self.escrow.glob("*.escrow"))
+            self.appliance.down()
+            for number, anchor in enumerate(("pkcs11", "passphrase")):
+                new = Appliance(self.appliance.binaries, self.appliance.folder / f"n{number}")
+                new.folder.mkdir()
+                new.passphrase_file = secret_file(new.folder, "passphrase", PIN if anchor == "pkcs11" else "of the new machine")
+                self.addCleanup(new.close)
+                shutil.copytree(self.appliance.data, new.data, ignore=shutil.ignore_patterns("keys", "run", "cloister.toml"))
+                new.data.chmod(0o700)
+                recover = ["keys", "recover", "--escrow", copy, "--with-passphrase", *token.init_arguments[2:], "--anchor", anchor,
+                           "--passphrase-file", new.passphrase_file]
+                wrong = secret_file(new.folder, "wrong", "314159")
+                self.assertEqual(new.cli(*recover, "--former-passphrase-file", wrong, check=False).returncode, WRONG_PASSPHRASE)
+                new.cli(*recover, "--former-passphrase-file", self.appliance.passphrase_file)
+                config = new.data / "cloister.toml"
+                config.write_text(config.read_text().replace('\n#listen = "127.0.0.1:8443"', '\nlisten = ""'))
+                new.up()
+                self.assertEqual(keyring(new)["root_kind"], anchor)
+                self.assertEqual(self.quotes(new), before)
+                new.down()
+
 
 def kill(pid):
     try:
