@@ -9,7 +9,6 @@
 namespace cloister::audit {
 namespace {
 
-constexpr char kEd25519Type = '\x01';
 constexpr size_t kKeyIdBytes = 4;
 constexpr std::string_view kDash = "\xe2\x80\x94 ";  // U+2014 and a space.
 
@@ -20,19 +19,14 @@ bool IsNoteText(std::string_view text) {
   return !text.empty() && text.back() == '\n' && IsUtf8(text);
 }
 
-struct Signature {
-  std::string_view name;
-  std::string key_id, signature;
-};
-
-StatusOr<Signature> ParseSignatureLine(std::string_view line) {
+StatusOr<NoteSignature> ParseSignatureLine(std::string_view line) {
   if (line.substr(0, kDash.size()) != kDash) return DataLoss("a signature line does not begin with a dash");
   line.remove_prefix(kDash.size());
   const size_t space = line.find(' ');
   if (space == std::string_view::npos || space == 0) return DataLoss("a signature line has no key name");
   const auto raw = Base64Decode(line.substr(space + 1));
   if (!raw.ok() || raw->size() <= kKeyIdBytes) return DataLoss("a signature line is not valid base64");
-  return Signature{line.substr(0, space), raw->substr(0, kKeyIdBytes), raw->substr(kKeyIdBytes)};
+  return NoteSignature{std::string(line.substr(0, space)), raw->substr(0, kKeyIdBytes), raw->substr(kKeyIdBytes)};
 }
 
 }  // namespace
@@ -47,12 +41,65 @@ Status CheckKeyName(std::string_view name) {
   return absl::OkStatus();
 }
 
-std::string Ed25519KeyId(std::string_view name, std::string_view public_key) {
+std::string NoteKeyId(std::string_view name, NoteKeyType type, std::string_view public_key) {
   std::string input(name);
   input += '\n';
-  input += kEd25519Type;
+  input += static_cast<char>(type);
   input += public_key;
   return crypto::Sha256(input).substr(0, kKeyIdBytes);
+}
+
+std::string FormatVerifierKey(std::string_view name, NoteKeyType type, std::string_view public_key) {
+  std::string typed(1, static_cast<char>(type));
+  typed += public_key;
+  return std::string(name) + '+' + HexEncode(NoteKeyId(name, type, public_key)) + '+' + Base64Encode(typed);
+}
+
+StatusOr<VerifierKey> ParseVerifierKey(std::string_view text, NoteKeyType type) {
+  const Status malformed = InvalidArgument("a verifier key has the form NAME+KEYID+BASE64");
+  if (!text.empty() && text.back() == '\n') text.remove_suffix(1);
+  const size_t first = text.find('+');
+  if (first == std::string_view::npos) return malformed;
+  const size_t second = text.find('+', first + 1);
+  if (second == std::string_view::npos) return malformed;
+  VerifierKey out;
+  out.name = std::string(text.substr(0, first));
+  CLOISTER_RETURN_IF_ERROR(CheckKeyName(out.name));
+  const auto key_id = HexDecode(text.substr(first + 1, second - first - 1));
+  const auto key = Base64Decode(text.substr(second + 1));
+  if (!key_id.ok() || !key.ok()) return malformed;
+  if (key->size() != 1 + crypto::kEd25519PublicBytes || key->front() != static_cast<char>(type)) {
+    return InvalidArgument(type == NoteKeyType::kEd25519
+                               ? "the verifier key is not an Ed25519 key; this version knows no other type"
+                               : "the verifier key is not a witness's: those begin with type 4");
+  }
+  out.public_key = key->substr(1);
+  out.key_id = *key_id;
+  if (NoteKeyId(out.name, type, out.public_key) != out.key_id) {
+    return InvalidArgument("the verifier key's id does not belong to its name and key; it was altered or mistyped");
+  }
+  return out;
+}
+
+StatusOr<NoteParts> SplitNote(std::string_view note) {
+  if (note.size() > kNoteBytesMax) return DataLoss("the signed note is longer than 64 KiB");
+  if (!IsNoteText(note)) return DataLoss("the signed note is not UTF-8 text that ends in a newline");
+  const size_t blank = note.rfind("\n\n");
+  if (blank == std::string_view::npos) return DataLoss("the signed note has no signature");
+  NoteParts parts{std::string(note.substr(0, blank + 1)), {}};
+  std::string_view rest = note.substr(blank + 2);
+  while (!rest.empty()) {
+    if (parts.signatures.size() == kNoteSignaturesMax) return DataLoss("the signed note has more than 64 signatures");
+    const size_t end = rest.find('\n');  // There is one: the note ends in a newline.
+    CLOISTER_ASSIGN_OR_RETURN(NoteSignature signature, ParseSignatureLine(rest.substr(0, end)));
+    rest.remove_prefix(end + 1);
+    parts.signatures.push_back(std::move(signature));
+  }
+  return parts;
+}
+
+std::string SignatureLine(const NoteSignature& signature) {
+  return std::string(kDash) + signature.name + ' ' + Base64Encode(signature.key_id + signature.signature) + '\n';
 }
 
 StatusOr<NoteSigner> NoteSigner::New(std::string_view name, std::string_view seed) {
@@ -63,64 +110,31 @@ StatusOr<NoteSigner> NoteSigner::New(std::string_view name, std::string_view see
 
 std::string NoteSigner::Sign(std::string_view text) const {
   CLOISTER_CHECK(IsNoteText(text));
-  std::string note(text);
-  note += '\n';
-  note += kDash;
-  note += name_ + ' ' + Base64Encode(Ed25519KeyId(name_, signer_.public_key()) + signer_.Sign(text)) + '\n';
-  return note;
+  const std::string key_id = NoteKeyId(name_, NoteKeyType::kEd25519, signer_.public_key());
+  return std::string(text) + '\n' + SignatureLine({name_, key_id, signer_.Sign(text)});
 }
 
 std::string NoteSigner::verifier_key() const {
-  return name_ + '+' + HexEncode(Ed25519KeyId(name_, signer_.public_key())) + '+' +
-         Base64Encode(kEd25519Type + signer_.public_key());
+  return FormatVerifierKey(name_, NoteKeyType::kEd25519, signer_.public_key());
 }
 
 StatusOr<NoteVerifier> NoteVerifier::Parse(std::string_view verifier_key) {
-  const Status malformed = InvalidArgument("a verifier key has the form NAME+KEYID+BASE64");
-  if (!verifier_key.empty() && verifier_key.back() == '\n') verifier_key.remove_suffix(1);
-  const size_t first = verifier_key.find('+');
-  if (first == std::string_view::npos) return malformed;
-  const size_t second = verifier_key.find('+', first + 1);
-  if (second == std::string_view::npos) return malformed;
-  NoteVerifier verifier;
-  verifier.name_ = std::string(verifier_key.substr(0, first));
-  CLOISTER_RETURN_IF_ERROR(CheckKeyName(verifier.name_));
-  const auto key_id = HexDecode(verifier_key.substr(first + 1, second - first - 1));
-  const auto key = Base64Decode(verifier_key.substr(second + 1));
-  if (!key_id.ok() || !key.ok()) return malformed;
-  if (key->size() != 1 + crypto::kEd25519PublicBytes || key->front() != kEd25519Type) {
-    return InvalidArgument("the verifier key is not an Ed25519 key; this version knows no other type");
-  }
-  verifier.public_key_ = key->substr(1);
-  verifier.key_id_ = *key_id;
-  if (Ed25519KeyId(verifier.name_, verifier.public_key_) != verifier.key_id_) {
-    return InvalidArgument(
-        "the verifier key's id does not belong to its name and key; it was altered or mistyped");
-  }
-  return verifier;
+  CLOISTER_ASSIGN_OR_RETURN(VerifierKey key, ParseVerifierKey(verifier_key, NoteKeyType::kEd25519));
+  return NoteVerifier(std::move(key));
 }
 
 StatusOr<std::string> NoteVerifier::Open(std::string_view note) const {
-  if (note.size() > kNoteBytesMax) return DataLoss("the signed note is longer than 64 KiB");
-  if (!IsNoteText(note)) return DataLoss("the signed note is not UTF-8 text that ends in a newline");
-  const size_t blank = note.rfind("\n\n");
-  if (blank == std::string_view::npos) return DataLoss("the signed note has no signature");
-  const std::string_view text = note.substr(0, blank + 1);
-  std::string_view rest = note.substr(blank + 2);
+  CLOISTER_ASSIGN_OR_RETURN(NoteParts parts, SplitNote(note));
   bool verified = false;
-  for (size_t count = 0; !rest.empty(); ++count) {
-    if (count == kNoteSignaturesMax) return DataLoss("the signed note has more than 64 signatures");
-    const size_t end = rest.find('\n');  // There is one: the note ends in a newline.
-    CLOISTER_ASSIGN_OR_RETURN(const Signature signature, ParseSignatureLine(rest.substr(0, end)));
-    rest.remove_prefix(end + 1);
-    if (signature.name != name_ || signature.key_id != key_id_) continue;
-    if (!crypto::Ed25519Verify(public_key_, text, signature.signature)) {
+  for (const NoteSignature& signature : parts.signatures) {
+    if (signature.name != key_.name || signature.key_id != key_.key_id) continue;
+    if (!crypto::Ed25519Verify(key_.public_key, parts.text, signature.signature)) {
       return DataLoss("the signature of the log's key does not match the signed text");
     }
     verified = true;
   }
   if (!verified) return DataLoss("the note is not signed by the given key");
-  return std::string(text);
+  return std::move(parts.text);
 }
 
 }  // namespace cloister::audit

@@ -6,6 +6,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/status.h"
@@ -21,8 +22,34 @@ constexpr size_t kKeyNameBytesMax = 256;
 // allows any letter. Errors: kInvalidArgument.
 Status CheckKeyName(std::string_view name);
 
-// SHA256(name || 0A || 01 || public key)[:4], four bytes.
-std::string Ed25519KeyId(std::string_view name, std::string_view public_key);
+// Which signature a key makes: of a note as it is, or of a checkpoint with a time before it (audit/cosignature.h).
+enum class NoteKeyType : char { kEd25519 = 1, kCosignature = 4 };
+
+// SHA256(name || 0A || type || public key)[:4], four bytes.
+std::string NoteKeyId(std::string_view name, NoteKeyType type, std::string_view public_key);
+
+// Of an Ed25519 key.
+struct VerifierKey {
+  std::string name, key_id, public_key;
+};
+// name+hex(key id)+base64(type || public key)
+std::string FormatVerifierKey(std::string_view name, NoteKeyType type, std::string_view public_key);
+// `text` may end in one newline, as in a file.
+// Errors: kInvalidArgument (malformed, key id and key do not match, another type).
+StatusOr<VerifierKey> ParseVerifierKey(std::string_view text, NoteKeyType type);
+
+// A note's text, with its final newline, and its signatures, none of them checked.
+struct NoteSignature {
+  std::string name, key_id, signature;
+};
+struct NoteParts {
+  std::string text;
+  std::vector<NoteSignature> signatures;
+};
+// Errors: kDataLoss (longer than kNoteBytesMax, not a note, more than kNoteSignaturesMax signatures).
+StatusOr<NoteParts> SplitNote(std::string_view note);
+// With its newline.
+std::string SignatureLine(const NoteSignature& signature);
 
 class NoteSigner {
  public:
@@ -44,17 +71,16 @@ class NoteSigner {
 
 class NoteVerifier {
  public:
-  // `verifier_key` may end in one newline, as in a file.
-  // Errors: kInvalidArgument (malformed, key id and key do not match, a type other than Ed25519).
+  // Errors: as ParseVerifierKey, of kEd25519.
   static StatusOr<NoteVerifier> Parse(std::string_view verifier_key);
   // The text of `note`, with its final newline, once the signature of this key holds.
   // Errors: kDataLoss (malformed, not signed by this key, or a signature of this key that does not verify).
   StatusOr<std::string> Open(std::string_view note) const;
-  const std::string& name() const { return name_; }
+  const std::string& name() const { return key_.name; }
 
  private:
-  NoteVerifier() = default;
-  std::string name_, key_id_, public_key_;
+  explicit NoteVerifier(VerifierKey key) : key_(std::move(key)) {}
+  VerifierKey key_;
 };
 
 }  // namespace cloister::audit
