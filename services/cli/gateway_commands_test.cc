@@ -13,7 +13,7 @@
 #include "services/cli/commands.h"
 #include "services/cli/gateway_client.h"
 #include "services/cli/terminal_text.h"
-#include "services/gateway/http_server.h"
+#include "services/http/http_server.h"
 
 namespace cloister::services {
 namespace {

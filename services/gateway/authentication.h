@@ -17,7 +17,7 @@
 #include "crypto/secret.h"
 #include "services/gateway/caller.h"
 #include "services/gateway/credentials.h"
-#include "services/gateway/http_message.h"
+#include "services/http/http_message.h"
 #include "services/gateway/login_throttle.h"
 #include "services/server/audit_client.h"
 

@@ -12,7 +12,7 @@
 #include "services/gateway/ask.h"
 #include "services/gateway/authentication.h"
 #include "services/gateway/credentials.h"
-#include "services/gateway/http_message.h"
+#include "services/http/http_message.h"
 #include "services/gateway/metrics.h"
 #include "services/gateway/peers.h"
 

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "common/status.h"
-#include "services/gateway/http_message.h"
+#include "services/http/http_message.h"
 
 namespace cloister::services {
 

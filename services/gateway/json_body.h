@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "common/status.h"
-#include "services/gateway/http_message.h"
+#include "services/http/http_message.h"
 
 namespace cloister::services {
 

@@ -8,7 +8,7 @@
 #include "common/log.h"
 #include "services/gateway/backup_desk.h"
 #include "services/gateway/gateway.h"
-#include "services/gateway/http_server.h"
+#include "services/http/http_server.h"
 #include "services/gateway/tls_identity.h"
 #include "services/server/database_rotation.h"
 #include "services/server/freshness_watch.h"

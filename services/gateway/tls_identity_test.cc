@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 
 #include "common/file.h"
-#include "services/gateway/http_server.h"
+#include "services/http/http_server.h"
 #include "services/gateway/test_fixture.h"
 
 namespace cloister::services {

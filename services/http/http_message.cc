@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "services/gateway/http_message.h"
+#include "services/http/http_message.h"
 
 #include "common/bytes.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "services/gateway/http_server.h"
+#include "services/http/http_server.h"
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>

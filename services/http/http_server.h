@@ -14,7 +14,7 @@
 #include <string>
 
 #include "common/status.h"
-#include "services/gateway/http_message.h"
+#include "services/http/http_message.h"
 
 namespace cloister::services {
 
