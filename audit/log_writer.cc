@@ -71,6 +71,8 @@ class LogWriter::Impl {
   StatusOr<std::vector<std::string>> Read(uint64_t first, uint32_t count) const;
   Checkpoint LastCheckpoint() const { return published()->checkpoint; }
   Status CheckExtends(uint64_t size, const Hash& root) const;
+  HeldCheckpoint Hold() const;
+  std::string verifier_key() const { return signer_.verifier_key(); }
   StatusOr<Receipt> Prove(uint64_t index) const;
   Status Export(const FileSink& sink) const;
   void Close();
@@ -498,6 +500,17 @@ Status LogWriter::Impl::CheckExtends(uint64_t size, const Hash& root) const {
   return directory_.CheckExtends(*published(), size, root);
 }
 
+HeldCheckpoint LogWriter::Impl::Hold() const {
+  const auto log = published();
+  return {log->checkpoint, log->note, [this, log](uint64_t size) -> StatusOr<std::vector<Hash>> {
+            if (size > log->checkpoint.size) return FailedPrecondition("the log is shorter than that");
+            if (size == 0 || size == log->checkpoint.size) return std::vector<Hash>();
+            ProofBuilder builder(log->checkpoint.size,
+                                 [&](const TileId& tile) { return directory_.ReadTile(*log, tile); });
+            return builder.Consistency(size);
+          }};
+}
+
 StatusOr<Receipt> LogWriter::Impl::Prove(uint64_t index) const {
   const LogState state = State();
   if (index >= state.size) return NotFound("the log has no entry of that index yet");
@@ -575,6 +588,8 @@ StatusOr<std::vector<std::string>> LogWriter::Read(uint64_t first, uint32_t coun
 }
 Checkpoint LogWriter::LastCheckpoint() const { return impl_->LastCheckpoint(); }
 Status LogWriter::CheckExtends(uint64_t size, const Hash& root) const { return impl_->CheckExtends(size, root); }
+HeldCheckpoint LogWriter::Hold() const { return impl_->Hold(); }
+std::string LogWriter::verifier_key() const { return impl_->verifier_key(); }
 StatusOr<Receipt> LogWriter::Prove(uint64_t index) const { return impl_->Prove(index); }
 Status LogWriter::Export(const FileSink& sink) const { return impl_->Export(sink); }
 void LogWriter::Close() { impl_->Close(); }

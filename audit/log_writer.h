@@ -58,6 +58,15 @@ struct LogState {
   size_t torn_bytes = 0;         // Cut off the journal at opening; never acknowledged to anybody.
 };
 
+// A checkpoint, and what shows somebody who saw an earlier one that it goes on from that. Copyable; thread-safe.
+struct HeldCheckpoint {
+  Checkpoint checkpoint;
+  std::string note;  // The checkpoint, signed.
+  // The consistency proof from `size`; of size 0 there is nothing to prove. Errors: kFailedPrecondition (the log is
+  // shorter), kDataLoss (a tile is damaged).
+  std::function<StatusOr<std::vector<Hash>>(uint64_t size)> proof_from;
+};
+
 // Thread-safe. Append() blocks on fsync. One writer per directory. Memory does not grow with the log.
 class LogWriter {
  public:
@@ -77,6 +86,7 @@ class LogWriter {
   StatusOr<uint64_t> Append(const Event& event);
 
   LogState State() const;
+  std::string verifier_key() const;  // Of its signer.
   bool failed() const;
   // Waits until a checkpoint covers `size` entries.
   // Errors: kInvalidArgument (above the durable size), kUnavailable (closed or failed), kDeadlineExceeded.
@@ -90,6 +100,8 @@ class LogWriter {
   // Whether this log, as of its last checkpoint, begins with the log of `size` entries that had this root.
   // Errors: kFailedPrecondition (it is shorter, or another log), kDataLoss (a tile is damaged).
   Status CheckExtends(uint64_t size, const Hash& root) const;
+  // The last checkpoint, held still: what is appended later does not change it. Must not outlive the writer.
+  HeldCheckpoint Hold() const;
   // The receipt of one entry under the last checkpoint, with the entry in its `extra`. Errors: kNotFound (no
   // such entry), kUnavailable (the next checkpoint will cover it), kDataLoss.
   StatusOr<Receipt> Prove(uint64_t index) const;

@@ -13,6 +13,13 @@ std::vector<ConfigKey> AllConfigKeys() {
       {"gateway.listen", std::string("127.0.0.1:8443"), "address and port of HTTPS; empty: Unix socket only"},
       {"gateway.question_bytes_max", int64_t{2048}, "bytes of a question", 16, 8192},
       {"gateway.asks_concurrent_max", int64_t{8}, "asks under way at once; more get 429", 1, 1024},
+      // Witnesses of the log.
+      {"audit.witnesses", std::vector<std::string>{},
+       "witnesses that cosign the log, \"VERIFIER-KEY URL\" each; empty: none, and a log that is cut back goes unseen"},
+      {"audit.witness_quorum", int64_t{1}, "witnesses that must cosign before the log is written to at a start", 1, 16},
+      {"audit.witness_seconds", int64_t{60}, "seconds between checkpoints that witnesses are asked to cosign", 1, 86400},
+      {"audit.witness_wait_seconds", int64_t{30}, "seconds that a start waits for that many witnesses", 1, 600},
+      {"relay.ca_file", std::string(""), "certificates that witnesses are trusted by, PEM; empty: the system's"},
       // Keys.
       {"keys.escrow_directory", std::string(""),
        "mounted folder on another disk for the escrowed keyring; empty: none, and a lost disk loses the "

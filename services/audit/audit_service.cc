@@ -341,6 +341,28 @@ grpc::Status AuditService::Unseal(grpc::ServerContext*, const v1::UnsealRequest*
   return ToGrpc(Open(*request, *response));
 }
 
+void AuditService::TellWitnesses(v1::LogStatus& response) const {
+  const WitnessWatch* watch = options_.witnesses ? options_.witnesses() : nullptr;
+  if (watch == nullptr) {
+    response.add_not_protected(
+        "The audit log has no witness: rollback would go undetected. Whoever controls this machine could put "
+        "the log back to an older state; checkpoints that auditors keep elsewhere would show it.");
+    response.add_not_protected("The times in the audit log are this machine's own; no outside clock confirms them.");
+    return;
+  }
+  response.set_witnessed(watch->Witnessed());
+  for (const WitnessState& state : watch->States()) {
+    v1::WitnessStatus& wire = *response.add_witnesses();
+    wire.set_name(state.name);
+    wire.set_size(state.size);
+    wire.set_cosigned_at(state.cosigned_at);
+    wire.set_problem(state.problem);
+    if (state.problem.empty()) continue;
+    response.add_not_protected("The witness " + state.name + " did not cosign the audit log when it was asked last: " +
+                               state.problem + ".");
+  }
+}
+
 grpc::Status AuditService::GetLogStatus(grpc::ServerContext*, const v1::GetLogStatusRequest*,
                                         v1::LogStatus* response) {
   const audit::LogState state = log_->State();
@@ -349,12 +371,7 @@ grpc::Status AuditService::GetLogStatus(grpc::ServerContext*, const v1::GetLogSt
   response->set_size(state.size);
   response->set_checkpoint_size(state.checkpoint_size);
   response->set_checkpoint(state.checkpoint);
-  response->add_not_protected(
-      "The audit log has no witness: rollback would go undetected. Whoever controls this machine could put "
-      "the log "
-      "back to an older state; checkpoints that auditors keep elsewhere would show it.");
-  response->add_not_protected(
-      "The times in the audit log are this machine's own; no outside clock confirms them.");
+  TellWitnesses(*response);
   if (state.disk_full) {
     response->add_not_protected(
         "The disk is full: only emergency records are accepted, everything else is refused.");

@@ -24,6 +24,7 @@
 #include "services/audit/guarded_store.h"
 #include "services/audit/people.h"
 #include "services/audit/sections.h"
+#include "services/audit/witness_watch.h"
 #include "services/server/rpc_server.h"
 #include "storage/examination.h"
 #include "storage/key_source.h"
@@ -46,6 +47,8 @@ struct AuditServiceOptions {
   std::function<void()> on_failure;
   // Called with the log once it is open and before anything is appended; an error ends the opening. May be empty.
   std::function<Status(const audit::LogWriter& log)> on_log_open;
+  // Null when no witness is configured. May be empty.
+  std::function<const WitnessWatch*()> witnesses = {};
   std::function<int(audit::DiskStep)> fault;  // As LogWriterOptions.
   std::chrono::milliseconds checkpoint_interval{1000};
 };
@@ -130,6 +133,8 @@ class AuditService final : public v1::Audit::Service {
   // Records something this service did itself, for a person when `person` is not empty.
   StatusOr<uint64_t> RecordOwn(std::string_view event, const std::string& body_json,
                                const std::string& person, const std::string& person_section_json);
+  // What witnesses say, and what follows from there being none.
+  void TellWitnesses(v1::LogStatus& response) const;
   // Records clock.stepped when the wall clock ran backwards since the last record.
   Status NoteClock();
 

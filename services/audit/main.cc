@@ -9,6 +9,8 @@
 #include "common/log.h"
 #include "services/audit/audit_service.h"
 #include "services/audit/examination.h"
+#include "services/audit/relay_client.h"
+#include "services/audit/witness_watch.h"
 #include "services/server/database_rotation.h"
 #include "services/server/freshness_watch.h"
 #include "services/server/grpc_key_source.h"
@@ -45,11 +47,16 @@ class AuditProcess final : public RunningService {
     options.appliance = context.config().String("appliance.name");
     options.tenant = context.config().String("appliance.tenant");
     options.on_failure = EndProcess;
-    options.on_log_open = [&](const audit::LogWriter& log) { return process->WatchFreshness(context, log); };
+    options.on_log_open = [&](const audit::LogWriter& log) -> Status {
+      CLOISTER_RETURN_IF_ERROR(process->WatchFreshness(context, log));
+      return process->WatchWitnesses(context, log);
+    };
+    options.witnesses = [own = process.get()] { return own->witnesses_.get(); };
     CLOISTER_ASSIGN_OR_RETURN(process->service_, AuditService::Open(std::move(options), *process->store_,
                                                                     process->store_->database_id(),
                                                                     *process->keys_, process->clock_));
     process->freshness_->Start();
+    if (process->witnesses_) process->witnesses_->Start();
     MaintenanceParts parts;
     parts.directory = context.OwnDirectory();
     parts.stores["sections"] = {process->store_->database_id(),
@@ -65,6 +72,7 @@ class AuditProcess final : public RunningService {
   std::vector<MethodRule> Rules() const override { return AuditRules(); }
   void Stop() override {
     maintenance_->Stop();
+    witnesses_.reset();  // Before the log that it holds.
     service_->Stop();
     freshness_.reset();  // States the last checkpoint.
   }
@@ -91,6 +99,26 @@ class AuditProcess final : public RunningService {
     CLOISTER_ASSIGN_OR_RETURN(freshness_, FreshnessWatch::Compare(context.ChannelTo("keys"), std::move(parts)));
     return absl::OkStatus();
   }
+  Status WatchWitnesses(const ServiceContext& context, const audit::LogWriter& log) {
+    const Config& config = context.config();
+    WitnessWatchParts parts;
+    CLOISTER_ASSIGN_OR_RETURN(parts.witnesses, witness::ParseWitnesses(config.Strings("audit.witnesses")));
+    if (parts.witnesses.empty()) return absl::OkStatus();
+    parts.hold = [&log] { return log.Hold(); };
+    parts.check = [&log](uint64_t size, const audit::Hash& root) { return log.CheckExtends(size, root); };
+    parts.log_key = log.verifier_key();
+    parts.quorum = static_cast<uint32_t>(config.Int("audit.witness_quorum"));
+    parts.file = context.OwnDirectory() / kWitnessedFile;
+    parts.interval = std::chrono::seconds(config.Int("audit.witness_seconds"));
+    parts.patience = std::chrono::seconds(config.Int("audit.witness_wait_seconds"));
+    parts.ask = AskThroughRelay(context.ChannelTo("relay"));
+    parts.on_rollback = [] {
+      Log(LogLevel::kError, "service.failed", {{"reason", std::string("rollback")}});
+      std::_Exit(EXIT_FAILURE);
+    };
+    CLOISTER_ASSIGN_OR_RETURN(witnesses_, WitnessWatch::Compare(std::move(parts)));
+    return absl::OkStatus();
+  }
   Status OpenRotation(const ServiceContext& context) {
     AuditService* service = service_.get();
     KeyRotationParts parts = RotationOfDatabase(
@@ -110,6 +138,7 @@ class AuditProcess final : public RunningService {
   std::unique_ptr<storage::KeySource> keys_;
   std::unique_ptr<storage::RocksDbStore> store_;
   std::unique_ptr<AuditService> service_;
+  std::unique_ptr<WitnessWatch> witnesses_;
   std::unique_ptr<KeyRotation> rotation_;
   std::unique_ptr<MaintenanceService> maintenance_;
   std::unique_ptr<FreshnessWatch> freshness_;

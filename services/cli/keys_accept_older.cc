@@ -34,6 +34,7 @@ const std::vector<std::string> kReasons = {"machine-snapshot", "disk-replaced", 
 
 struct AcceptFlags {
   std::string passphrase_file, reason;
+  bool new_log = false;
 };
 
 // Whether the log in `folder` goes on from what was stated.
@@ -94,8 +95,13 @@ StatusOr<Accepted> Accept(const fs::path& data, const AcceptFlags& flags) {
         out.statement = next.number + 1;
         next.stores.clear();
       }));
+  if (flags.new_log && !stated) {
+    return FailedPrecondition("nothing here states which log it is; restore a backup (`cloister backup restore`) instead");
+  }
   if (stated) {
-    const Status goes_on = CheckLog(data / "audit" / "log", *stated, keyring);
+    // What witnesses saw is not known here: whoever gives the flag was told by the start that was refused.
+    const Status goes_on = flags.new_log ? FailedPrecondition("witnesses saw more of it, or another one")
+                                         : CheckLog(data / "audit" / "log", *stated, keyring);
     if (!goes_on.ok()) {
       out.log_problem = MessageOf(goes_on);
       CLOISTER_ASSIGN_OR_RETURN(out.generation, BeginGeneration(data, *stated));
@@ -141,6 +147,8 @@ void AddAcceptOlderCommand(CLI::App& keys, CliContext& context) {
   command->add_option("--reason", flags->reason, "machine-snapshot, disk-replaced, device-replaced or other")
       ->required()
       ->check(CLI::IsMember(kReasons));
+  command->add_flag("--new-log", flags->new_log,
+                    "begin a new generation of the audit log, because a witness saw more of it than there is here");
   command->add_option("--passphrase-file", flags->passphrase_file,
                       "file with the passphrase or PIN; without it you are asked");
   command->callback(

@@ -143,6 +143,15 @@ void PrintContents(const Overview& overview, std::ostream& out) {
   if (audit.is_object()) {
     out << "Audit log    " << Count(audit, "size") << " records; the last checkpoint covers "
         << Count(audit, "checkpoint_size") << "\n";
+    for (const Json& witness : audit.value("witnesses", Json::array())) {
+      out << "             " << witness.value("name", "?");
+      if (witness.value("cosigned_at", int64_t{0}) == 0) {
+        out << " has cosigned nothing yet\n";
+      } else {
+        out << " cosigned " << Count(witness, "size") << " of them, "
+            << Age(witness.value("cosigned_at", int64_t{0}) * 1'000'000'000) << " ago\n";
+      }
+    }
   }
 }
 

@@ -14,6 +14,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "services/cli/commands.h"
+#include "services/cli/keyring_access.h"
 #include "services/cli/passphrase.h"
 #include "services/keys/keys_service.h"
 #include "services/server/rpc_client.h"
@@ -137,6 +138,8 @@ Status Supervise(const std::filesystem::path& data, Passphrase passphrase, Annou
   options.data_directory = data;
   options.binary_directory = ServiceContext::BinaryDirectory();
   options.passphrase_source = passphrase.source;
+  CLOISTER_ASSIGN_OR_RETURN(const Config config, ReadConfig(data, ""));
+  options.services = ApplianceServices(!config.Strings("audit.witnesses").empty());
   options.say = [&announcer](std::string_view line) { announcer.Say(line); };
   CLOISTER_ASSIGN_OR_RETURN(auto supervisor,
                             Supervisor::New(std::move(options), std::move(passphrase.secret)));

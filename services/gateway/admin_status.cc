@@ -39,7 +39,16 @@ json LogJson(Peers& peers, json& not_protected) {
       peers, [&](auto* context, auto* response) { return peers.audit().GetLogStatus(context, {}, response); });
   if (!log.has_value()) return nullptr;
   AddSentences(not_protected, log->not_protected());
+  json witnesses = json::array();
+  for (const v1::WitnessStatus& witness : log->witnesses()) {
+    witnesses.push_back({{"name", witness.name()},
+                         {"size", witness.size()},
+                         {"cosigned_at", witness.cosigned_at()},
+                         {"problem", witness.problem()}});
+  }
   return {{"origin", log->origin()},
+          {"witnesses", std::move(witnesses)},
+          {"witnessed", log->witnessed()},
           {"verifier_key", log->verifier_key()},
           {"size", log->size()},
           {"checkpoint_size", log->checkpoint_size()}};

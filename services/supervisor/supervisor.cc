@@ -76,9 +76,11 @@ struct Managed {
 
 }  // namespace
 
-std::vector<ServiceSpec> ApplianceServices() {
-  return {{"keys", 0, true}, {"audit", 1},  {"embedding", 2}, {"generation", 2},
-          {"retrieval", 3},  {"ingest", 4}, {"gateway", 5}};
+std::vector<ServiceSpec> ApplianceServices(bool with_relay) {
+  std::vector<ServiceSpec> services = {{"keys", 0, true}};
+  if (with_relay) services.push_back({"relay", 1});
+  services.insert(services.end(), {{"audit", 2}, {"embedding", 3}, {"generation", 3}, {"retrieval", 4}, {"ingest", 5}, {"gateway", 6}});
+  return services;
 }
 
 std::filesystem::path LockPath(const std::filesystem::path& data_directory) {

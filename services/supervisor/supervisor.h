@@ -26,14 +26,14 @@ struct ServiceSpec {
   bool opens_keyring = false;  // Is given the passphrase.
 };
 
-// keys; audit; embedding and generation; retrieval; ingest; gateway.
-std::vector<ServiceSpec> ApplianceServices();
+// keys; relay, where there is something to relay; audit; embedding and generation; retrieval; ingest; gateway.
+std::vector<ServiceSpec> ApplianceServices(bool with_relay);
 
 struct SupervisorOptions {
   std::filesystem::path data_directory;  // Absolute, with an initialised keyring.
   std::filesystem::path binary_directory;
   PassphraseSource passphrase_source = PassphraseSource::kTyped;
-  std::vector<ServiceSpec> services = ApplianceServices();
+  std::vector<ServiceSpec> services = ApplianceServices(false);
   std::chrono::milliseconds stop_grace{15'000};  // From SIGTERM to SIGKILL, for each wave.
   std::function<void(std::string_view line)> say = [](std::string_view) {
   };  // To a person. Called by Start and Stop.

@@ -278,12 +278,14 @@ TEST_F(SupervisorTest, NothingOfThePassphraseIsInTheDataDirectory) {
 
 TEST(ApplianceServicesTest, StartInTheOrderOfTheirDependencies) {
   std::map<std::string, int> wave;
-  for (const ServiceSpec& spec : ApplianceServices()) {
+  EXPECT_EQ(ApplianceServices(false).size(), 7u);
+  for (const ServiceSpec& spec : ApplianceServices(true)) {
     wave[spec.name] = spec.wave;
     EXPECT_EQ(spec.opens_keyring, spec.name == "keys") << spec.name;
   }
-  EXPECT_EQ(wave.size(), 7u);
-  EXPECT_LT(wave["keys"], wave["audit"]);
+  EXPECT_EQ(wave.size(), 8u);
+  EXPECT_LT(wave["keys"], wave["relay"]);
+  EXPECT_LT(wave["relay"], wave["audit"]);
   EXPECT_LT(wave["audit"], wave["embedding"]);
   EXPECT_EQ(wave["embedding"], wave["generation"]);
   EXPECT_LT(wave["embedding"], wave["retrieval"]);

@@ -99,13 +99,14 @@ const std::vector<AllowedCallers>& CallerTable() {
       {"ingest", "Ingest/GetJob", {"gateway"}},
       {"ingest", "Ingest/CancelJob", {"gateway"}},
       {"ingest", "Ingest/ListJobs", {"gateway"}},
+      {"relay", "Relay/AddCheckpoint", {"audit"}},
   };
   return *kTable;
 }
 
 const std::vector<std::string>& ListeningProcesses() {
   static const auto* const kProcesses = new std::vector<std::string>{
-      "keys", "audit", "embedding", "generation", "retrieval", "ingest", "gateway"};
+      "keys", "relay", "audit", "embedding", "generation", "retrieval", "ingest", "gateway"};
   return *kProcesses;
 }
 
@@ -113,7 +114,7 @@ const std::vector<std::string>& CallersToTry() {
   // "parse" is a program without a certificate; the others at the end are nobody.
   static const auto* const kCallers = new std::vector<std::string>{
       "keys",    "audit",      "embedding", "generation", "retrieval", "ingest",
-      "gateway", "supervisor", "parse",     "stranger",   "Gateway",   "x.gateway"};
+      "gateway", "relay",      "supervisor", "parse",     "stranger",  "Gateway", "x.gateway"};
   return *kCallers;
 }
 

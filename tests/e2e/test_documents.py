@@ -57,6 +57,8 @@ RUN = {
 NOT_RUN = {
     ("README.md", "./deploy/quickstart"): "installs packages and builds: run as a whole on a bare machine, with --check",
     ("README.md", "./tests/run"): "is what runs this test",
+    ("docs/witness.md", "cloister-witness init /var/lib/cloister-witness --name witness.example.org/cloister --host witness.example.org"):
+        "is of another host, with its own names: e2e_witness does the same",
 }
 # The people of the transcript, who own keys and whose documents are there by the time it is shown.
 SAMPLE_GROUPS = {"n.okafor": "clinicians", "h.marsh": "personnel-office"}

@@ -21,11 +21,12 @@ MAY_INCLUDE = {
     "keyring": {"common", "crypto", "storage"},
     "backup": {"common", "crypto", "storage", "keyring"},
     "audit": {"common", "crypto"},
+    "witness": {"common", "crypto", "audit"},
     # "keyring" for retrieval's tests alone, which run over the real one.
     "retrieval": {"common", "crypto", "policy", "storage", "keyring"},
     "inference": {"common", "crypto"},
     "ingest": {"common"},
-    "services": {"common", "crypto", "policy", "storage", "keyring", "backup", "audit", "retrieval", "inference",
+    "services": {"common", "crypto", "policy", "storage", "keyring", "backup", "audit", "witness", "retrieval", "inference",
                  "ingest", "proto"},
 }
 # services/verify is the offline verifier: an auditor builds it from three folders alone.
@@ -33,7 +34,8 @@ VERIFIER_MAY_INCLUDE = {"common", "crypto", "audit", "services"}
 # Headers of others that one folder (or file) alone may include.
 VENDOR = [
     (re.compile(r"^openssl/|^argon2\.h"), ("crypto/",)),
-    (re.compile(r"^boost/"), ("services/gateway/",)),
+    (re.compile(r"^boost/"), ("services/http/",)),
+    (re.compile(r"^curl/"), ("services/relay/",)),
     (re.compile(r"^rocksdb/"), ("storage/",)),
     (re.compile(r"^tss2/|^p11-kit/"), ("keyring/hardware/",)),
     (re.compile(r"^faiss/|^hwy/|^roaring/"), ("retrieval/",)),
