@@ -17,11 +17,14 @@ namespace fs = std::filesystem;
 
 class FolderVerifier {
  public:
-  FolderVerifier(fs::path folder, const NoteVerifier& verifier)
-      : folder_(std::move(folder)), verifier_(verifier) {}
+  FolderVerifier(fs::path folder, const NoteVerifier& verifier, std::vector<Checkpoint> kept)
+      : folder_(std::move(folder)), verifier_(verifier), kept_(std::move(kept)) {
+    std::sort(kept_.begin(), kept_.end(), [](const Checkpoint& a, const Checkpoint& b) { return a.size < b.size; });
+  }
 
   FolderReport Run() {
     if (!ReadCheckpoint()) return std::move(report_);
+    CheckKept();
     CheckForeignFiles();
     if (CheckBundles()) CheckRightEdge();
     return std::move(report_);
@@ -102,10 +105,26 @@ class FolderVerifier {
         CheckEntry(entry);
         (void)builder_.Append(LeafHash(entry), compare);
         ++report_.entries;
+        CheckKept();
       }
     }
     if (parts_left_ > 0) Problem("The log ends inside a record that continues over several entries.");
     return true;
+  }
+
+  // Those of the size that was hashed so far, and once the whole log was, those above it.
+  void CheckKept() {
+    const bool whole = builder_.size() == report_.checkpoint.size;
+    for (; next_kept_ < kept_.size(); ++next_kept_) {
+      const Checkpoint& kept = kept_[next_kept_];
+      const std::string which = "the checkpoint of " + std::to_string(kept.size) + " entries that was kept";
+      if (kept.size > builder_.size()) {
+        if (!whole) return;
+        Problem("The log is shorter than " + which + ": it was cut back, or this export is older.");
+      } else if (kept.root != builder_.Root()) {
+        Problem("The log does not begin with " + which + ": both are signed by this key, so the log was forked.");
+      }
+    }
   }
 
   // Without all entries no further hash can be computed, and the root stays unproven.
@@ -168,6 +187,8 @@ class FolderVerifier {
 
   const fs::path folder_;
   const NoteVerifier& verifier_;
+  std::vector<Checkpoint> kept_;  // By size.
+  size_t next_kept_ = 0;          // Of those that were not compared yet.
   FolderReport report_;
   TileBuilder builder_;
   std::string tenant_, part_event_;
@@ -177,8 +198,8 @@ class FolderVerifier {
 
 }  // namespace
 
-FolderReport VerifyFolder(const fs::path& folder, const NoteVerifier& verifier) {
-  return FolderVerifier(folder, verifier).Run();
+FolderReport VerifyFolder(const fs::path& folder, const NoteVerifier& verifier, std::vector<Checkpoint> kept) {
+  return FolderVerifier(folder, verifier, std::move(kept)).Run();
 }
 
 }  // namespace cloister::audit

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Offline verification of an exported log: every entry, every tile and the signature, with nothing but the
-// verifier key. Does not open sections. Cannot see that a log was cut back to an older checkpoint, or that an
-// event was never recorded; the caller's help text must say so. Reads only. Thread-safe. SPEC:
+// verifier key. Does not open sections. Sees that a log was cut back or forked only by checkpoints of it that were kept
+// elsewhere, and never that an event was not recorded; the caller's help text must say so. Reads only. Thread-safe. SPEC:
 // c2sp.org/tlog-tiles; docs/formats/audit.md
 #pragma once
 
@@ -31,7 +31,8 @@ struct FolderReport {
 // Checks in `folder`: the checkpoint and its signature; that each bundle and tile that a log of that size has
 // is there in its exact width and that none is there besides; that entries hash to tiles, tiles to tiles and
 // the right edge to the signed root; that entries are envelopes numbered without gap, of one tenant, with
-// records in parts complete.
-FolderReport VerifyFolder(const std::filesystem::path& folder, const NoteVerifier& verifier);
+// records in parts complete; and that the log begins with each of `kept`, checkpoints whose signature was checked before.
+FolderReport VerifyFolder(const std::filesystem::path& folder, const NoteVerifier& verifier,
+                          std::vector<Checkpoint> kept = {});
 
 }  // namespace cloister::audit

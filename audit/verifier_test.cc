@@ -203,11 +203,36 @@ TEST_F(VerifierTest, NoticesAForgedOrForeignCheckpoint) {
 
 // What a log cut back looks like: an older checkpoint with its own tiles verifies. The tool says so in its
 // help.
-TEST_F(VerifierTest, CannotSeeThatALogWasCutBack) {
+TEST_F(VerifierTest, CannotSeeByItselfThatALogWasCutBack) {
   Build(Numbered(10));
   EXPECT_TRUE(Verify().verified());
   Build(Numbered(9));
   EXPECT_TRUE(Verify().verified());
+}
+
+TEST_F(VerifierTest, TellsByKeptCheckpointsThatALogWasCutBackOrForked) {
+  const auto kept = [&](const std::vector<uint64_t>& sizes) {
+    std::vector<Checkpoint> out;
+    for (const uint64_t size : sizes) {
+      Build(Numbered(size));
+      out.push_back(Verify().checkpoint);
+    }
+    return out;
+  };
+  const auto all = kept({0, 1, 255, 256, 257, 300, 300});
+  Build(Numbered(300));
+  EXPECT_TRUE(VerifyFolder(folder(), TestVerifier(), all).verified());
+  Build(Numbered(299));
+  FolderReport report = VerifyFolder(folder(), TestVerifier(), all);
+  EXPECT_EQ(report.problem_count, 2u);
+  EXPECT_THAT(report.problems.at(0), HasSubstr("shorter than the checkpoint of 300"));
+  auto other = Numbered(300);
+  other[256] = Numbered(400)[300];
+  Build(other);
+  report = VerifyFolder(folder(), TestVerifier(), {all[3]});
+  for (const std::string& problem : report.problems) EXPECT_EQ(problem.find("forked"), std::string::npos) << problem;
+  report = VerifyFolder(folder(), TestVerifier(), {all[4]});
+  EXPECT_THAT(report.problems, testing::Contains(HasSubstr("does not begin with the checkpoint of 257")));
 }
 
 TEST_F(VerifierTest, CountsMoreProblemsThanItLists) {

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // cloister-verify: checks an exported audit log, or one receipt, offline and without trusting the appliance.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "audit/envelope.h"
 #include "audit/log_writer.h"
 #include "audit/note.h"
 #include "common/file.h"
+#include "services/verify/kept_checkpoints.h"
 #include "services/verify/verify_report.h"
 
 namespace cloister::services {
@@ -22,6 +26,7 @@ constexpr size_t kKeyBytesMax = 4096;
 
 struct Flags {
   std::string folder, receipt, entry, key;
+  std::vector<std::string> kept, witness_keys;
   bool json = false, show_entry = false;
 };
 
@@ -32,11 +37,43 @@ int Usage(const std::string& message) {
 
 void Print(const std::string& text) { std::fputs(text.c_str(), stdout); }
 
-int CheckFolder(const Flags& flags, const audit::NoteVerifier& verifier) {
+StatusOr<std::vector<KeptCheckpoint>> ReadKept(const Flags& flags, const audit::NoteVerifier& verifier) {
+  std::vector<audit::CosignatureVerifier> witnesses;
+  for (const std::string& file : flags.witness_keys) {
+    CLOISTER_ASSIGN_OR_RETURN(const std::string key, ReadFile(file, kKeyBytesMax));
+    auto witness = audit::CosignatureVerifier::Parse(key);
+    if (!witness.ok()) return Annotate(witness.status(), file);
+    witnesses.push_back(*std::move(witness));
+  }
+  std::vector<KeptCheckpoint> kept;
+  for (const std::string& file : flags.kept) {
+    CLOISTER_ASSIGN_OR_RETURN(const std::string note, ReadFile(file, audit::kNoteBytesMax));
+    auto one = OpenKept(note, verifier, witnesses);
+    if (!one.ok()) return Annotate(one.status(), file);
+    kept.push_back(*std::move(one));
+  }
+  for (const audit::CosignatureVerifier& witness : witnesses) {
+    const bool found = std::any_of(kept.begin(), kept.end(), [&](const KeptCheckpoint& one) {
+      return std::any_of(one.cosigned.begin(), one.cosigned.end(), [&](const Cosigned& by) { return by.witness == witness.name(); });
+    });
+    if (!found) return DataLoss("none of the kept checkpoints is cosigned by " + witness.name());
+  }
+  return kept;
+}
+
+int CheckKept(const Flags& flags, const std::vector<KeptCheckpoint>& kept) {
+  const auto fork = FindFork(kept);
+  Print(flags.json ? KeptJson(kept, fork) : KeptText(kept, fork));
+  return fork ? kExitNotVerified : kExitVerified;
+}
+
+int CheckFolder(const Flags& flags, const audit::NoteVerifier& verifier, const std::vector<KeptCheckpoint>& kept) {
   std::error_code error;
   if (!std::filesystem::is_directory(flags.folder, error)) return Usage("the folder does not exist");
-  const audit::FolderReport report = audit::VerifyFolder(flags.folder, verifier);
-  Print(flags.json ? FolderJson(report) : FolderText(report));
+  std::vector<audit::Checkpoint> checkpoints;
+  for (const KeptCheckpoint& one : kept) checkpoints.push_back(one.checkpoint);
+  const audit::FolderReport report = audit::VerifyFolder(flags.folder, verifier, std::move(checkpoints));
+  Print(flags.json ? FolderJson(report, kept) : FolderText(report, kept));
   return report.verified() ? kExitVerified : kExitNotVerified;
 }
 
@@ -61,13 +98,25 @@ int CheckReceipt(const Flags& flags, const audit::NoteVerifier& verifier) {
 }
 
 int Run(const Flags& flags) {
-  if (flags.folder.empty() == flags.receipt.empty()) return Usage("give either a FOLDER or --receipt FILE");
+  const bool kept_alone = flags.folder.empty() && flags.receipt.empty() && !flags.kept.empty();
+  if (flags.folder.empty() == flags.receipt.empty() && !kept_alone) {
+    return Usage("give either a FOLDER or --receipt FILE, or checkpoints to compare with --kept");
+  }
+  if (!flags.receipt.empty() && !flags.kept.empty()) return Usage("--kept belongs to a FOLDER, or stands alone");
+  if (!flags.witness_keys.empty() && flags.kept.empty()) return Usage("--witness-key belongs to --kept");
   if (!flags.entry.empty() && flags.receipt.empty()) return Usage("--entry belongs to --receipt");
   const auto key = ReadFile(flags.key, kKeyBytesMax);
   if (!key.ok()) return Usage("the verifier key cannot be read: " + MessageOf(key.status()));
   const auto verifier = audit::NoteVerifier::Parse(*key);
   if (!verifier.ok()) return Usage("the verifier key is not usable: " + MessageOf(verifier.status()));
-  return flags.receipt.empty() ? CheckFolder(flags, *verifier) : CheckReceipt(flags, *verifier);
+  if (!flags.receipt.empty()) return CheckReceipt(flags, *verifier);
+  const auto kept = ReadKept(flags, *verifier);
+  if (kept.status().code() == StatusCode::kDataLoss) {
+    Print("NOT VERIFIED: " + MessageOf(kept.status()) + ".\n");
+    return kExitNotVerified;
+  }
+  if (!kept.ok()) return Usage(MessageOf(kept.status()));
+  return kept_alone ? CheckKept(flags, *kept) : CheckFolder(flags, *verifier, *kept);
 }
 
 }  // namespace
@@ -78,6 +127,13 @@ int main(int argc, char** argv) {
   CLI::App app("Checks an exported audit log, or one receipt, with nothing but the log's verifier key.");
   app.add_option("folder", flags.folder, "exported log: checkpoint and tile/");
   app.add_option("--receipt", flags.receipt, "one receipt (.tlog-proof) instead of a folder");
+  app.add_option("--kept", flags.kept,
+                 "checkpoint of the log that was kept elsewhere, such as by a witness: the log must begin with it; repeat\n"
+                 "for more. Without a folder they are compared with one another")
+      ->allow_extra_args(false);
+  app.add_option("--witness-key", flags.witness_keys,
+                 "file with the verifier key of a witness that must have cosigned one of them; repeat for more")
+      ->allow_extra_args(false);
   app.add_option("--entry", flags.entry, "the entry the receipt is for, when the receipt does not carry it");
   app.add_option("--key", flags.key,
                  "file with the verifier key (NAME+KEYID+BASE64), from a source you trust")

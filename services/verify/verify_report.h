@@ -3,18 +3,25 @@
 // no checking itself; see audit/verifier.h and audit/receipt.h. Pure.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "audit/receipt.h"
 #include "audit/verifier.h"
+#include "services/verify/kept_checkpoints.h"
 
 namespace cloister::services {
 
 // One paragraph a line; shown by --help and below every success.
 std::string WhatIsNotProven();
 
-std::string FolderText(const audit::FolderReport& report);
-std::string FolderJson(const audit::FolderReport& report);
+// `kept` were compared with the folder. With a fork among them, `report` has it as a problem.
+std::string FolderText(const audit::FolderReport& report, const std::vector<KeptCheckpoint>& kept);
+std::string FolderJson(const audit::FolderReport& report, const std::vector<KeptCheckpoint>& kept);
+// Of kept checkpoints without a folder.
+std::string KeptText(const std::vector<KeptCheckpoint>& kept, const std::optional<std::string>& fork);
+std::string KeptJson(const std::vector<KeptCheckpoint>& kept, const std::optional<std::string>& fork);
 
 // `result` is what VerifyReceipt returned. The entry itself is printed only when asked for: one may have 64 KiB.
 std::string ReceiptText(const StatusOr<audit::VerifiedReceipt>& result, bool with_entry);

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "audit/cosignature.h"
 #include "audit/receipt.h"
 #include "audit/test_support.h"
 
@@ -133,6 +134,45 @@ TEST_F(VerifyTest, WrongUsageHasItsOwnStatus) {
   EXPECT_EQ(RunVerify("--receipt " + Path("nowhere") + key_).status, 2);
   EXPECT_EQ(RunVerify("--receipt " + Path("bare") + key_).status, 2);  // No entry at all.
   EXPECT_EQ(RunVerify("--frobnicate").status, 2);
+}
+
+TEST_F(VerifyTest, KeptCheckpointsTellWhatTheFolderCannot) {
+  const auto cosigner = *audit::Cosigner::New("witness.example/w1", std::string(32, 'w'));
+  const auto sign = [&](uint64_t size, const audit::Hash& root) {
+    const std::string text = audit::CheckpointText({"test/main/1", size, root});
+    return signer_.Sign(text) + cosigner.Sign(text, 1'795'000'000);
+  };
+  const std::string own = *ReadFile(folder_ / "checkpoint", 1 << 20);
+  const auto checkpoint = *audit::OpenCheckpoint(own, audit::TestVerifier());
+  Write("same", sign(300, checkpoint.root));
+  Write("longer", sign(301, checkpoint.root));
+  Write("forked", sign(300, audit::LeafHash("other")));
+  Write("witness.vkey", cosigner.verifier_key());
+  Write("other.vkey", audit::Cosigner::New("w2", std::string(32, '2'))->verifier_key());
+  const auto kept = [&](const std::string& name) { return " --kept " + Path(name); };
+  Output output = RunVerify(folder_.string() + key_ + kept("same") + " --witness-key " + Path("witness.vkey"));
+  EXPECT_EQ(output.status, 0) << output.text;
+  EXPECT_THAT(output.text, HasSubstr("cosigned by witness.example/w1 at 2026-11-1"));
+  EXPECT_THAT(output.text, HasSubstr("begins with every checkpoint"));
+  output = RunVerify(folder_.string() + key_ + kept("longer"));
+  EXPECT_EQ(output.status, 1);
+  EXPECT_THAT(output.text, HasSubstr("it was cut back"));
+  output = RunVerify(folder_.string() + key_ + kept("forked") + " --json");
+  EXPECT_EQ(output.status, 1);
+  EXPECT_THAT(output.text, HasSubstr("forked"));
+  output = RunVerify(key_ + kept("same") + kept("forked"));
+  EXPECT_EQ(output.status, 1);
+  EXPECT_THAT(output.text, HasSubstr("FORKED: "));
+  output = RunVerify(key_ + kept("same") + kept("longer"));
+  EXPECT_EQ(output.status, 0);
+  EXPECT_THAT(output.text, HasSubstr("NO FORK SHOWN"));
+  output = RunVerify(key_ + kept("same") + " --witness-key " + Path("other.vkey"));
+  EXPECT_EQ(output.status, 1);
+  EXPECT_THAT(output.text, HasSubstr("none of the kept checkpoints is cosigned by w2"));
+  EXPECT_EQ(RunVerify(key_ + kept("entry")).status, 1);
+  EXPECT_EQ(RunVerify(key_ + kept("nothing")).status, 2);
+  EXPECT_EQ(RunVerify(folder_.string() + key_ + " --witness-key " + Path("witness.vkey")).status, 2);
+  EXPECT_EQ(RunVerify("--receipt " + Path("receipt") + key_ + kept("same")).status, 2);
 }
 
 TEST_F(VerifyTest, HelpSaysWhatIsNotProven) {
