@@ -7,8 +7,8 @@ import re
 # What a block without a language must hold to be taken for commands.
 _TYPED = re.compile(r"^(\$ |\./|(bench|tests|deploy)/[\w./-]+ |cloister(-\w+)? |curl |python3? |git |cmake |sudo |apt)")
 _LANGUAGES = {"sh", "bash", "console", "python"}
-# Data that other tests read, and the first word of their fences.
-_DATA = {"hex", "example", "json"}
+# Data and settings, and the first word of their fences.
+_DATA = {"hex", "example", "json", "toml"}
 
 
 @dataclasses.dataclass(frozen=True)
