@@ -41,7 +41,7 @@ StatusOr<std::unique_ptr<Witness>> Witness::Open(std::filesystem::path folder, s
       std::unique_ptr<Witness>(new Witness(std::move(folder), std::move(lock), std::move(cosigner), clock));
   for (audit::NoteVerifier& verifier : logs) {
     const std::string origin = verifier.name();
-    State log{std::move(verifier), HexEncode(crypto::Sha256(origin)), 0, audit::EmptyRoot(), "", 0, ""};
+    State log{std::move(verifier), HexEncode(crypto::Sha256(origin)), 0, audit::EmptyRoot(), "", {}, {}};
     CLOISTER_RETURN_IF_ERROR(witness->Load(log));
     if (!witness->logs_.emplace(origin, std::move(log)).second) {
       return InvalidArgument("two keys are given for the log " + origin);
@@ -52,8 +52,9 @@ StatusOr<std::unique_ptr<Witness>> Witness::Open(std::filesystem::path folder, s
 
 Status Witness::Load(State& log) const {
   std::error_code error;
-  for (; log.evidence < kEvidenceMax; ++log.evidence) {
-    if (!std::filesystem::exists(EvidenceFolder(log) / "request", error)) break;
+  for (const bool fork : {true, false}) {
+    size_t& kept = (fork ? log.forks : log.unproven).kept;
+    while (kept < kEvidenceMax && std::filesystem::exists(EvidenceFolder(log, fork, kept) / "request", error)) ++kept;
   }
   const auto note = ReadFile(folder_ / "logs" / log.name, audit::kNoteBytesMax);
   if (note.status().code() == StatusCode::kNotFound) return absl::OkStatus();
@@ -89,13 +90,13 @@ Answer Witness::Add(std::string_view body) {
     if (!request->proof.empty()) extends = InvalidArgument("a proof from size 0 is empty");
     if (checkpoint->size == 0 && checkpoint->root != audit::EmptyRoot()) extends = DataLoss("the root of an empty log");
   } else if (checkpoint->size == log.size && checkpoint->root != log.root) {
-    KeepEvidence(log, body, note);
+    KeepEvidence(log, true, log.forks, body, note);
     return {kConflict, std::string(kSizeContentType), std::to_string(log.size) + '\n'};
   } else {
     extends = audit::VerifyConsistency(log.size, checkpoint->size, request->proof, log.root, checkpoint->root);
   }
   if (!extends.ok()) {
-    if (extends.code() == StatusCode::kDataLoss) KeepEvidence(log, body, note);
+    if (extends.code() == StatusCode::kDataLoss) KeepEvidence(log, false, log.unproven, body, note);
     return Refusal(kUnprocessable, "the checkpoint is not shown to extend the last one: " + MessageOf(extends));
   }
   const auto now = std::chrono::duration_cast<std::chrono::seconds>(clock_.Now().time_since_epoch()).count();
@@ -112,28 +113,29 @@ Answer Witness::Add(std::string_view body) {
   return {kOk, "text/plain; charset=utf-8", cosignature};
 }
 
-void Witness::KeepEvidence(State& log, std::string_view request, std::string_view checkpoint) const {
-  if (log.evidence == kEvidenceMax || log.last_evidence == checkpoint) return;
-  cloister::Log(LogLevel::kError, "witness.inconsistent_log");
-  const std::filesystem::path folder = EvidenceFolder(log);
+void Witness::KeepEvidence(const State& log, bool fork, State::Evidence& evidence, std::string_view request,
+                           std::string_view checkpoint) const {
+  if (evidence.kept == kEvidenceMax || evidence.last == checkpoint) return;
+  Log(fork ? LogLevel::kError : LogLevel::kWarning, fork ? "witness.forked_log" : "witness.unproven_checkpoint");
+  const std::filesystem::path folder = EvidenceFolder(log, fork, evidence.kept);
   Status status = MakePrivateDirectory(folder);
   for (const auto& [name, bytes] : {std::pair{"cosigned", std::string_view(log.checkpoint)},
                                     {"submitted", checkpoint}, {"request", request}}) {
     if (status.ok()) status = WriteFileAtomic(folder / name, bytes, kPrivate);
   }
   if (!status.ok()) return LogStatus(LogLevel::kError, "witness.evidence_not_kept", status);
-  log.last_evidence = checkpoint;
-  ++log.evidence;
+  evidence.last = checkpoint;
+  ++evidence.kept;
 }
 
-std::filesystem::path Witness::EvidenceFolder(const State& log) const {
-  return folder_ / "evidence" / (log.name + "-" + std::to_string(log.evidence));
+std::filesystem::path Witness::EvidenceFolder(const State& log, bool fork, size_t number) const {
+  return folder_ / "evidence" / (log.name + (fork ? "-fork-" : "-unproven-") + std::to_string(number));
 }
 
 std::vector<WitnessedLog> Witness::Logs() const {
   std::lock_guard lock(mutex_);
   std::vector<WitnessedLog> out;
-  for (const auto& [origin, log] : logs_) out.push_back({origin, log.size, log.checkpoint, log.evidence});
+  for (const auto& [origin, log] : logs_) out.push_back({origin, log.size, log.checkpoint, log.forks.kept, log.unproven.kept});
   return out;
 }
 

@@ -24,7 +24,7 @@
 
 namespace cloister::witness {
 
-constexpr size_t kEvidenceMax = 100;  // Of one log; later ones are refused all the same and not kept.
+constexpr size_t kEvidenceMax = 100;  // Of one log and one kind; later ones are refused all the same and not kept.
 
 // An answer of HTTP.
 struct Answer {
@@ -37,12 +37,14 @@ struct WitnessedLog {
   std::string origin;
   uint64_t size = 0;       // Last cosigned; 0: nothing yet.
   std::string checkpoint;  // The note with both signatures; empty: nothing yet.
-  size_t evidence = 0;     // Requests kept because they do not go together with what was cosigned.
+  size_t forks = 0;        // Kept requests whose checkpoint has the size of what was cosigned, and another root.
+  size_t unproven = 0;     // Kept requests whose proof does not lead to their checkpoint: anybody can make one.
 };
 
 // Thread-safe; answers one request at a time. `clock` must outlive it. In `folder`: `logs/<SHA-256 of the origin>`, the last
-// checkpoint cosigned, and folders `evidence/<SHA-256 of the origin>-<number>` of what did not go together with it:
-// `cosigned` and `submitted`, both checkpoints with the log's signature, and `request`, as it came, with its proof.
+// checkpoint cosigned, and folders `evidence/<SHA-256 of the origin>-fork-<number>` and `-unproven-<number>` of what did not go
+// together with it: `cosigned` and `submitted`, both checkpoints with the log's signature, and `request`, as it came. A fork
+// takes the log's key. What is only unproven may come from anybody who has a checkpoint and sends a wrong proof with it.
 class Witness {
  public:
   // `logs` are the verifier keys of the logs it serves; one that it served before and does not any more keeps its file.
@@ -64,16 +66,20 @@ class Witness {
     uint64_t size = 0;
     audit::Hash root;
     std::string checkpoint;
-    size_t evidence = 0;
-    std::string last_evidence;  // The checkpoint in it: a log that tries again adds nothing.
+    struct Evidence {
+      size_t kept = 0;
+      std::string last;  // The checkpoint in it: a log that tries again adds nothing.
+    };
+    Evidence forks, unproven;
   };
   Witness(std::filesystem::path folder, FileDescriptor lock, audit::Cosigner cosigner, const Clock& clock)
       : folder_(std::move(folder)), lock_(std::move(lock)), cosigner_(std::move(cosigner)), clock_(clock) {}
   Status Load(State& log) const;
   // Without an error: what cannot be kept is refused all the same.
-  void KeepEvidence(State& log, std::string_view request, std::string_view checkpoint) const;
+  void KeepEvidence(const State& log, bool fork, State::Evidence& evidence, std::string_view request,
+                    std::string_view checkpoint) const;
 
-  std::filesystem::path EvidenceFolder(const State& log) const;  // Of the next.
+  std::filesystem::path EvidenceFolder(const State& log, bool fork, size_t number) const;
 
   const std::filesystem::path folder_;
   const FileDescriptor lock_;

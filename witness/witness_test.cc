@@ -30,7 +30,8 @@ class WitnessTest : public ::testing::Test {
     return absl::OkStatus();
   }
   uint64_t Size() const { return witness_->Logs().at(0).size; }
-  size_t Evidence() const { return witness_->Logs().at(0).evidence; }
+  size_t Forks() const { return witness_->Logs().at(0).forks; }
+  size_t Unproven() const { return witness_->Logs().at(0).unproven; }
   std::string Kept(const std::string& name) const {
     const auto evidence = std::filesystem::directory_iterator(directory_.path() / "w" / "evidence");
     return *ReadFile(begin(evidence)->path() / name, 1 << 20);
@@ -54,7 +55,7 @@ TEST_F(WitnessTest, CosignsWhatExtendsTheLastOne) {
     EXPECT_EQ(Size(), size);
     EXPECT_TRUE(verifier.Verify(witness_->Logs().at(0).checkpoint).ok());
   }
-  EXPECT_EQ(Evidence(), 0u);
+  EXPECT_EQ(Forks() + Unproven(), 0u);
 }
 
 TEST_F(WitnessTest, SaysWhichSizeItSawLast) {
@@ -80,25 +81,31 @@ TEST_F(WitnessTest, AForkIsRefusedAndKeptWithBothCheckpoints) {
     EXPECT_EQ(same_size.status, 409);
     EXPECT_EQ(same_size.body, "8\n");
   }
-  EXPECT_EQ(Evidence(), 1u);
+  EXPECT_EQ(Forks(), 1u);
   EXPECT_EQ(Kept("submitted"), fork.Checkpoint(8));
   EXPECT_TRUE(audit::OpenCheckpoint(Kept("cosigned"), log_.verifier()).ok());
   EXPECT_EQ(Kept("request"), fork.Request(8, 8));
   EXPECT_EQ(witness_->Add(fork.Request(8, 13)).status, 422);
-  EXPECT_EQ(Evidence(), 2u);
+  EXPECT_EQ(Unproven(), 1u);
   ASSERT_TRUE(Open().ok());
-  EXPECT_EQ(Evidence(), 2u);
+  EXPECT_EQ(Forks(), 1u);
+  EXPECT_EQ(Unproven(), 1u);
   EXPECT_EQ(witness_->Add(log_.Request(8, 13)).status, 200);
 }
 
-TEST_F(WitnessTest, EvidenceIsBounded) {
+TEST_F(WitnessTest, EvidenceIsBoundedAndWhatAnybodyCanSendLeavesRoomForForks) {
   ASSERT_EQ(witness_->Add(log_.Request(0, 8)).status, 200);
+  log_.Grow(8 + kEvidenceMax + 3);
+  for (size_t size = 9; size < 9 + kEvidenceMax + 2; ++size) {
+    EXPECT_EQ(witness_->Add(Serialise({8, std::vector<audit::Hash>(log_.Proof(8, size).size()), log_.Checkpoint(size)})).status, 422);
+  }
+  EXPECT_EQ(Unproven(), kEvidenceMax);
   for (size_t i = 0; i < kEvidenceMax + 3; ++i) {
     SmallLog fork;
     fork.Grow(8, std::to_string(i) + "-");
     EXPECT_EQ(witness_->Add(fork.Request(8, 8)).status, 409);
   }
-  EXPECT_EQ(Evidence(), kEvidenceMax);
+  EXPECT_EQ(Forks(), kEvidenceMax);
 }
 
 TEST_F(WitnessTest, EveryFlippedBitIsRefused) {
@@ -125,7 +132,7 @@ TEST_F(WitnessTest, TellsWhatIsWrong) {
   EXPECT_EQ(witness_->Add(Serialise({0, log_.Proof(3, 8), log_.Checkpoint(8)})).status, 422);
   ASSERT_EQ(witness_->Add(log_.Request(0, 8)).status, 200);
   EXPECT_EQ(witness_->Add(Serialise({8, {}, log_.Checkpoint(13)})).status, 422);
-  EXPECT_EQ(Evidence(), 0u);  // A proof that is missing shows nothing about the log.
+  EXPECT_EQ(Forks() + Unproven(), 0u);  // A proof that is missing shows nothing about the log.
 }
 
 TEST_F(WitnessTest, AWitnessThatForgotDoesNotGoOn) {

@@ -148,7 +148,8 @@ TEST_F(WitnessWatchTest, AForkIsRefusedAndLeavesEvidence) {
       std::filesystem::remove(directory_.path() / "witnessed");
     }
   }
-  EXPECT_EQ(witnesses_.at("w1")->Logs().at(0).evidence, 2u);
+  EXPECT_EQ(witnesses_.at("w1")->Logs().at(0).forks, 1u);
+  EXPECT_EQ(witnesses_.at("w1")->Logs().at(0).unproven, 1u);
 }
 
 TEST_F(WitnessWatchTest, ARollbackWhileItRunsEndsTheProcess) {

@@ -68,13 +68,13 @@ int PrintLogs(const Flags& flags) {
   if (!witness.ok()) return Fail(witness.status());
   nlohmann::json rows = nlohmann::json::array();
   for (const witness::WitnessedLog& log : (*witness)->Logs()) {
-    rows.push_back({{"origin", log.origin}, {"size", log.size}, {"checkpoint", log.checkpoint}, {"evidence", log.evidence}});
+    rows.push_back({{"origin", log.origin}, {"size", log.size}, {"checkpoint", log.checkpoint},
+                    {"forks", log.forks}, {"unproven", log.unproven}});
     if (flags.json) continue;
     std::printf("%s: %s", log.origin.c_str(),
                 log.checkpoint.empty() ? "nothing cosigned yet" : ("cosigned up to size " + std::to_string(log.size)).c_str());
-    if (log.evidence > 0) {
-      std::printf("; %zu SIGNED CHECKPOINTS THAT DO NOT GO TOGETHER WITH IT are kept in evidence/", log.evidence);
-    }
+    if (log.forks > 0) std::printf("; FORKED: %zu other checkpoints of a cosigned size are kept in evidence/", log.forks);
+    if (log.unproven > 0) std::printf("; %zu checkpoints without a right proof are kept in evidence/", log.unproven);
     std::printf("\n");
   }
   if (flags.json) std::printf("%s\n", nlohmann::json{{"logs", rows}}.dump(2).c_str());

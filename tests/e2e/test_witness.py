@@ -111,7 +111,7 @@ class Witnessed(WithImages):
         self.witness.stop()
         logs = self.witness.logs()
         self.assertEqual(len(logs), 2)
-        self.assertTrue(all(row["size"] > 0 and row["evidence"] == 0 for row in logs.values()), logs)
+        self.assertTrue(all(row["size"] > 0 and row["forks"] == row["unproven"] == 0 for row in logs.values()), logs)
 
     def test_without_the_witness_nothing_starts_and_what_runs_goes_on(self):
         self.await_witnessed()
