@@ -43,8 +43,8 @@ const std::vector<Rule>& Rules() {
       {"backup.", {"gateway", "supervisor"}},
       {"version.", {"retrieval"}},
       {"maintenance.", {"gateway"}},
-      {"egress.", {"gateway", "retrieval", "ingest", "keys", "embedding", "generation", "supervisor"}},
-      {"service.", {"gateway", "retrieval", "ingest", "keys", "embedding", "generation", "supervisor"}},
+      {"egress.", {"gateway", "retrieval", "ingest", "keys", "embedding", "generation", "relay", "supervisor"}},
+      {"service.", {"gateway", "retrieval", "ingest", "keys", "embedding", "generation", "relay", "supervisor"}},
   };
   return rules;
 }
@@ -57,7 +57,7 @@ bool Fits(const Rule& rule, std::string_view event) {
 
 bool IsServiceIdentity(std::string_view name) {
   static constexpr std::array<std::string_view, 8> kIdentities = {
-      "gateway", "keys", "embedding", "retrieval", "generation", "audit", "ingest", "supervisor"};
+      "gateway", "keys", "embedding", "retrieval", "generation", "audit", "ingest", "relay", "supervisor"};
   return std::find(kIdentities.begin(), kIdentities.end(), name) != kIdentities.end();
 }
 

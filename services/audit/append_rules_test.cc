@@ -25,7 +25,7 @@ TEST(AppendRulesTest, OnlyRetrievalMayRecordARelease) {
 TEST(AppendRulesTest, NobodyMayRecordThatTheLogWasReadOrTheClockStepped) {
   for (const char* event : {"audit.queried", "audit.unsealed", "audit.rotated", "clock.stepped"}) {
     for (const char* identity :
-         {"gateway", "retrieval", "ingest", "keys", "embedding", "generation", "supervisor"}) {
+         {"gateway", "retrieval", "ingest", "keys", "embedding", "generation", "relay", "supervisor"}) {
       EXPECT_EQ(CheckMayAppend(identity, event).code(), StatusCode::kPermissionDenied) << identity << event;
     }
   }
@@ -43,7 +43,7 @@ TEST(AppendRulesTest, WhatTheServicesRecordTodayIsAllowed) {
   EXPECT_TRUE(CheckMayAppend("generation", "model.loaded").ok());
   EXPECT_TRUE(CheckMayAppend("embedding", "model.rejected").ok());
   for (const char* identity :
-       {"gateway", "retrieval", "ingest", "keys", "embedding", "generation", "supervisor"}) {
+       {"gateway", "retrieval", "ingest", "keys", "embedding", "generation", "relay", "supervisor"}) {
     EXPECT_TRUE(CheckMayAppend(identity, "service.started").ok()) << identity;
   }
 }

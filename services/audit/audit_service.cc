@@ -50,7 +50,7 @@ std::vector<MethodRule> AuditRules() {
   rules.insert(rules.end(),
                {
                    {prefix + "Append",
-                    {"gateway", "retrieval", "ingest", "keys", "embedding", "generation", "supervisor"}},
+                    {"gateway", "retrieval", "ingest", "keys", "embedding", "generation", "relay", "supervisor"}},
                    {prefix + "GetEntries", {"gateway"}},
                    {prefix + "GetReceipt", {"gateway"}},
                    {prefix + "Export", {"gateway"}},

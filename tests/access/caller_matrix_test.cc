@@ -12,6 +12,7 @@
 #include "services/generation/generation_service.h"
 #include "services/ingest/ingest_service.h"
 #include "services/keys/keys_service.h"
+#include "services/relay/relay_service.h"
 #include "services/retrieval/retrieval_service.h"
 #include "services/server/rpc_client.h"
 #include "services/server/test_authority.h"
@@ -32,6 +33,7 @@ std::map<std::string, Rules> RulesOfProcesses() {
           {"generation", GenerationRules()},
           {"retrieval", RetrievalRules()},
           {"ingest", IngestRules()},
+          {"relay", RelayRules()},
           {"gateway", {}}};
 }
 

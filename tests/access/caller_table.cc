@@ -38,7 +38,7 @@ const std::vector<AllowedCallers>& CallerTable() {
       // Everybody records what he does. People read the log through gateway alone.
       {"audit",
        "Audit/Append",
-       {"embedding", "gateway", "generation", "ingest", "keys", "retrieval", "supervisor"}},
+       {"embedding", "gateway", "generation", "ingest", "keys", "relay", "retrieval", "supervisor"}},
       {"audit", "Audit/GetEntries", {"gateway"}},
       {"audit", "Audit/GetReceipt", {"gateway"}},
       {"audit", "Audit/Export", {"gateway"}},

@@ -90,6 +90,9 @@ class Witnessed(WithImages):
     def test_an_older_image_of_everything_does_not_start(self):
         self.await_witnessed()
         self.assertNotIn("rollback would go undetected", self.appliance.cli("status").stdout)
+        shown = self.appliance.cli("audit", "show", "--last", "1000", "--json").stdout
+        entries = [json.loads(line)["entry"] for line in shown.splitlines() if line.startswith("{")]
+        self.assertIn({"kind": "service", "name": "relay"}, [e["who"] for e in entries if e["event"] == "service.started"])
         before, after = self.images(self.appliance)
         self.put(self.appliance, before)
         self.assert_refused(self.appliance, NAME, "cosigned this log at size", "accept-older --new-log")
