@@ -56,7 +56,7 @@ bool Fits(const Rule& rule, std::string_view event) {
 }  // namespace
 
 bool IsServiceIdentity(std::string_view name) {
-  static constexpr std::array<std::string_view, 8> kIdentities = {
+  static constexpr std::array<std::string_view, 9> kIdentities = {
       "gateway", "keys", "embedding", "retrieval", "generation", "audit", "ingest", "relay", "supervisor"};
   return std::find(kIdentities.begin(), kIdentities.end(), name) != kIdentities.end();
 }
