@@ -356,8 +356,9 @@ std::vector<std::string> NotProtectedBy(const keyring::KeyringStatus& status, co
   std::vector<std::string> out;
   if (freshness.statement.counter.empty() && !freshness.escrowed) {
     out.push_back(
-        "Whoever puts the whole data directory back as it was some time ago, keyring included, is not noticed here. A TPM "
-        "(keys.rollback_counter) or an escrowed keyring (keys.escrow_directory) would tell.");
+        "Whoever puts the whole data directory back as it was some time ago, keyring included, leaves nothing in it that "
+        "tells. A TPM (keys.rollback_counter), an escrowed keyring (keys.escrow_directory) or a witness of the audit log "
+        "(audit.witnesses) does.");
   }
   if (!status.destroys_for_good) {
     out.push_back(
