@@ -102,6 +102,14 @@ std::string SignatureLine(const NoteSignature& signature) {
   return std::string(kDash) + signature.name + ' ' + Base64Encode(signature.key_id + signature.signature) + '\n';
 }
 
+std::string SignatureLinesOf(const NoteParts& note, std::string_view name) {
+  std::string out;
+  for (const NoteSignature& signature : note.signatures) {
+    if (signature.name == name) out += SignatureLine(signature);
+  }
+  return out;
+}
+
 StatusOr<NoteSigner> NoteSigner::New(std::string_view name, std::string_view seed) {
   CLOISTER_RETURN_IF_ERROR(CheckKeyName(name));
   CLOISTER_ASSIGN_OR_RETURN(auto signer, crypto::Ed25519Signer::FromSeed(seed));

@@ -50,6 +50,8 @@ struct NoteParts {
 StatusOr<NoteParts> SplitNote(std::string_view note);
 // With its newline.
 std::string SignatureLine(const NoteSignature& signature);
+// The lines of that name alone: a note may carry others, of keys that nobody here knows.
+std::string SignatureLinesOf(const NoteParts& note, std::string_view name);
 
 class NoteSigner {
  public:

@@ -117,9 +117,9 @@ class FolderVerifier {
     const bool whole = builder_.size() == report_.checkpoint.size;
     for (; next_kept_ < kept_.size(); ++next_kept_) {
       const Checkpoint& kept = kept_[next_kept_];
+      if (kept.size > builder_.size() && !whole) return;
       const std::string which = "the checkpoint of " + std::to_string(kept.size) + " entries that was kept";
       if (kept.size > builder_.size()) {
-        if (!whole) return;
         Problem("The log is shorter than " + which + ": it was cut back, or this export is older.");
       } else if (kept.root != builder_.Root()) {
         Problem("The log does not begin with " + which + ": both are signed by this key, so the log was forked.");

@@ -134,7 +134,7 @@ StatusOr<DocumentStore::PutResult> Corpus::Put(const NewDocument& document, std:
 
 StatusOr<bool> Corpus::Delete(const SourceName& name, std::string_view actor,
                               const std::optional<VersionId>& version) {
-  CLOISTER_ASSIGN_OR_RETURN(const auto deleted, documents_->Delete(name, version, actor));
+  CLOISTER_ASSIGN_OR_RETURN(const auto deleted, documents_->Delete(name, actor, version));
   if (!deleted) return false;
   std::unique_lock lock(index_mutex_);
   if (documents_->Find(*deleted)) return true;  // It was put again meanwhile under the same id.

@@ -312,9 +312,8 @@ void DocumentStore::DeleteVectors(storage::WriteBatch& batch, const DocumentInfo
   if (info.sentence_vectors) parts(kSentenceVectorsFamily, RowsFor(info.chunks, kChunksPerSentenceRow));
 }
 
-StatusOr<std::optional<DocumentId>> DocumentStore::Delete(const SourceName& name,
-                                                          const std::optional<VersionId>& version,
-                                                          std::string_view actor) {
+StatusOr<std::optional<DocumentId>> DocumentStore::Delete(const SourceName& name, std::string_view actor,
+                                                          const std::optional<VersionId>& version) {
   std::lock_guard writing(rows_.write_mutex());
   const auto info = FindSource(name);
   if (!info) return std::optional<DocumentId>();

@@ -116,8 +116,8 @@ class DocumentStore {
   StatusOr<PutResult> Put(const NewDocument& document, std::string_view actor);
   // The document that was deleted, or nothing; its version is kept or given up as above. With `version`, only
   // that one. Errors: kAborted (another version is there), kUnavailable, kResourceExhausted.
-  StatusOr<std::optional<DocumentId>> Delete(const SourceName& name, const std::optional<VersionId>& version,
-                                             std::string_view actor);
+  StatusOr<std::optional<DocumentId>> Delete(const SourceName& name, std::string_view actor,
+                                             const std::optional<VersionId>& version);
 
   // Former versions. Those of one document, those of a collection (empty: of all), and one version, current or kept.
   std::optional<DocumentHistory> HistoryOf(const DocumentId& document) const;

@@ -15,7 +15,10 @@
 namespace cloister::witness {
 
 inline constexpr std::string_view kAddCheckpointPath = "/add-checkpoint";
-inline constexpr std::string_view kSizeContentType = "text/x.tlog.size";  // Of the answer with status 409.
+// Of the answer.
+constexpr int kStatusCosigned = 200, kStatusMalformed = 400, kStatusNotSigned = 403, kStatusUnknownLog = 404,
+              kStatusOtherSize = 409, kStatusNotProven = 422, kStatusNotKept = 503;
+inline constexpr std::string_view kSizeContentType = "text/x.tlog.size";  // With kStatusOtherSize.
 constexpr size_t kProofHashesMax = 63;
 constexpr size_t kAddCheckpointBytesMax = 8 * 1024 + audit::kNoteBytesMax;  // Proof lines, and a note.
 
@@ -28,7 +31,7 @@ struct AddCheckpoint {
 std::string Serialise(const AddCheckpoint& request);
 // Errors: kInvalidArgument (too long, not the exact form, more than kProofHashesMax hashes).
 StatusOr<AddCheckpoint> ParseAddCheckpoint(std::string_view body);
-// The size that an answer with status 409 tells. Errors: kDataLoss.
+// The size that an answer with kStatusOtherSize tells. Errors: kDataLoss.
 StatusOr<uint64_t> ParseSizeAnswer(std::string_view body);
 
 }  // namespace cloister::witness

@@ -11,22 +11,10 @@
 namespace cloister::witness {
 namespace {
 
-constexpr int kOk = 200, kBadRequest = 400, kForbidden = 403, kNotFound = 404, kConflict = 409, kUnprocessable = 422,
-              kUnavailableStatus = 503;
 constexpr unsigned kPrivate = 0600;
 
 Answer Refusal(int status, std::string_view why) {
   return {status, "text/plain; charset=utf-8", std::string(why) + '\n'};
-}
-
-// The note with the signatures of that name alone: others are of keys that nobody here knows.
-std::string WithSignaturesOf(const std::string& name, std::string_view note) {
-  const audit::NoteParts parts = *audit::SplitNote(note);  // It was opened before.
-  std::string out = parts.text + '\n';
-  for (const audit::NoteSignature& signature : parts.signatures) {
-    if (signature.name == name) out += audit::SignatureLine(signature);
-  }
-  return out;
 }
 
 }  // namespace
@@ -75,42 +63,43 @@ Status Witness::Load(State& log) const {
 
 Answer Witness::Add(std::string_view body) {
   const auto request = ParseAddCheckpoint(body);
-  if (!request.ok()) return Refusal(kBadRequest, MessageOf(request.status()));
+  if (!request.ok()) return Refusal(kStatusMalformed, MessageOf(request.status()));
   const std::string_view note = request->checkpoint;
   std::lock_guard lock(mutex_);
   const auto found = logs_.find(note.substr(0, note.find('\n')));
-  if (found == logs_.end()) return Refusal(kNotFound, "this witness does not serve that log");
+  if (found == logs_.end()) return Refusal(kStatusUnknownLog, "this witness does not serve that log");
   State& log = found->second;
   const auto checkpoint = audit::OpenCheckpoint(note, log.verifier);
-  if (!checkpoint.ok()) return Refusal(kForbidden, MessageOf(checkpoint.status()));
-  if (request->old_size > checkpoint->size) return Refusal(kBadRequest, "the old size is above the checkpoint's");
-  if (request->old_size != log.size) return {kConflict, std::string(kSizeContentType), std::to_string(log.size) + '\n'};
+  if (!checkpoint.ok()) return Refusal(kStatusNotSigned, MessageOf(checkpoint.status()));
+  if (request->old_size > checkpoint->size) return Refusal(kStatusMalformed, "the old size is above the checkpoint's");
+  if (request->old_size != log.size) return {kStatusOtherSize, std::string(kSizeContentType), std::to_string(log.size) + '\n'};
   Status extends;
   if (log.size == 0) {
     if (!request->proof.empty()) extends = InvalidArgument("a proof from size 0 is empty");
     if (checkpoint->size == 0 && checkpoint->root != audit::EmptyRoot()) extends = DataLoss("the root of an empty log");
   } else if (checkpoint->size == log.size && checkpoint->root != log.root) {
     KeepEvidence(log, true, log.forks, body, note);
-    return {kConflict, std::string(kSizeContentType), std::to_string(log.size) + '\n'};
+    return {kStatusOtherSize, std::string(kSizeContentType), std::to_string(log.size) + '\n'};
   } else {
     extends = audit::VerifyConsistency(log.size, checkpoint->size, request->proof, log.root, checkpoint->root);
   }
   if (!extends.ok()) {
     if (extends.code() == StatusCode::kDataLoss) KeepEvidence(log, false, log.unproven, body, note);
-    return Refusal(kUnprocessable, "the checkpoint is not shown to extend the last one: " + MessageOf(extends));
+    return Refusal(kStatusNotProven, "the checkpoint is not shown to extend the last one: " + MessageOf(extends));
   }
   const auto now = std::chrono::duration_cast<std::chrono::seconds>(clock_.Now().time_since_epoch()).count();
   const std::string cosignature = cosigner_.Sign(audit::CheckpointText(*checkpoint), static_cast<uint64_t>(now));
-  const std::string kept = WithSignaturesOf(log.verifier.name(), note) + cosignature;
+  const audit::NoteParts parts = *audit::SplitNote(note);  // It was opened before.
+  const std::string kept = parts.text + '\n' + audit::SignatureLinesOf(parts, log.verifier.name()) + cosignature;
   const Status written = WriteFileAtomic(folder_ / "logs" / log.name, kept, kPrivate);
   if (!written.ok()) {
     LogStatus(LogLevel::kError, "witness.not_kept", written);
-    return Refusal(kUnavailableStatus, "the checkpoint could not be kept here; try again");
+    return Refusal(kStatusNotKept, "the checkpoint could not be kept here; try again");
   }
   log.size = checkpoint->size;
   log.root = checkpoint->root;
   log.checkpoint = kept;
-  return {kOk, "text/plain; charset=utf-8", cosignature};
+  return {kStatusCosigned, "text/plain; charset=utf-8", cosignature};
 }
 
 void Witness::KeepEvidence(const State& log, bool fork, State::Evidence& evidence, std::string_view request,

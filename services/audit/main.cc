@@ -72,8 +72,8 @@ class AuditProcess final : public RunningService {
   std::vector<MethodRule> Rules() const override { return AuditRules(); }
   void Stop() override {
     maintenance_->Stop();
-    witnesses_.reset();  // Before the log that it holds.
     service_->Stop();
+    witnesses_.reset();  // It may wait for an answer; the log is whole by then, and still there.
     freshness_.reset();  // States the last checkpoint.
   }
 

@@ -11,7 +11,8 @@
 namespace cloister::services {
 namespace {
 
-constexpr std::chrono::seconds kRelayTimeout{30};  // Longer than relay's own for the other host.
+// Longer than relay's own for the other host, and shorter than a service that stops is given.
+constexpr std::chrono::seconds kRelayTimeout{10};
 
 }  // namespace
 

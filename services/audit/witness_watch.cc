@@ -11,19 +11,8 @@
 namespace cloister::services {
 namespace {
 
-constexpr int kOk = 200, kForbidden = 403, kNotFoundStatus = 404, kConflict = 409, kUnprocessable = 422;
 constexpr int kAttemptsMax = 3;  // With a size that the witness told.
 constexpr unsigned kPrivate = 0600;
-
-// The signature lines of that name: a witness may answer with others, too.
-std::string LinesOf(const std::string& name, const std::string& note) {
-  const audit::NoteParts parts = *audit::SplitNote(note);  // It was verified before.
-  std::string out;
-  for (const audit::NoteSignature& signature : parts.signatures) {
-    if (signature.name == name) out += audit::SignatureLine(signature);
-  }
-  return out;
-}
 
 Status RolledBack(const std::string& what) { return FailedPrecondition(what + std::string(kWitnessRemedy)); }
 
@@ -81,13 +70,11 @@ Status WitnessWatch::ReadKept() {
   if (note.status().code() == StatusCode::kNotFound) return absl::OkStatus();
   CLOISTER_RETURN_IF_ERROR(note.status());
   const auto parts = audit::SplitNote(*note);
-  const auto kept = parts.ok() ? audit::ParseCheckpointText(parts->text) : StatusOr<audit::Checkpoint>(parts.status());
-  if (!kept.ok()) return DataLoss("the file `witnessed` beside the log is damaged; delete it, and the witnesses are asked instead");
+  const auto text = parts.ok() ? audit::ParseCheckpointText(parts->text) : StatusOr<audit::Checkpoint>(parts.status());
   // Of a generation of before: this log began after it, and says so in its first record.
-  if (kept->origin != log_.name()) return absl::OkStatus();
-  if (const auto opened = audit::OpenCheckpoint(*note, log_); !opened.ok()) {
-    return DataLoss("the file `witnessed` beside the log is damaged; delete it, and the witnesses are asked instead");
-  }
+  if (text.ok() && text->origin != log_.name()) return absl::OkStatus();
+  const auto kept = audit::OpenCheckpoint(*note, log_);
+  if (!kept.ok()) return DataLoss("the file `witnessed` beside the log is damaged; delete it, and the witnesses are asked instead");
   const Status extends = parts_.check(kept->size, kept->root);
   if (extends.code() == StatusCode::kFailedPrecondition) {
     return RolledBack("the log does not go on from its checkpoint of size " + std::to_string(kept->size) +
@@ -116,31 +103,32 @@ StatusOr<std::string> WitnessWatch::AskOne(const witness::WitnessPeer& peer, con
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     CLOISTER_ASSIGN_OR_RETURN(const auto proof, log.proof_from(known));
     CLOISTER_ASSIGN_OR_RETURN(const WitnessAnswer answer, parts_.ask(name, witness::Serialise({known, proof, log.note})));
-    if (answer.status == kOk) {
+    if (answer.status == witness::kStatusCosigned) {
       const auto time = peer.verifier.Verify(log.note + answer.body);
       if (!time.ok()) return Unavailable("it answered with a cosignature that does not verify");
       std::lock_guard lock(mutex_);
       states_[name] = {name, log.checkpoint.size, *time, ""};
-      return LinesOf(name, log.note + answer.body);
+      return audit::SignatureLinesOf(*audit::SplitNote(log.note + answer.body), name);  // It was verified.
     }
-    if (answer.status == kConflict) {
+    if (answer.status == witness::kStatusOtherSize) {
       const auto told = witness::ParseSizeAnswer(answer.body);
       if (!told.ok()) return Unavailable("it does not say which size it saw last");
       if (*told > log.checkpoint.size) {
         return RolledBack("the witness " + name + " cosigned this log at size " + std::to_string(*told) +
                           ", and here it has " + std::to_string(log.checkpoint.size) + " entries");
       }
-      if (*told == known) {
+      if (*told == known && known == log.checkpoint.size) {
         return RolledBack("the witness " + name + " cosigned another log of the same name at size " + std::to_string(known));
       }
+      if (*told == known) return Unavailable("it contradicts itself about the size that it saw last");
       known = *told;
       continue;
     }
-    if (answer.status == kUnprocessable) {
+    if (answer.status == witness::kStatusNotProven) {
       return RolledBack("the log does not go on from what the witness " + name + " cosigned at size " + std::to_string(known));
     }
-    if (answer.status == kNotFoundStatus) return Unavailable("it does not serve this log; give it this key: " + parts_.log_key);
-    if (answer.status == kForbidden) return Unavailable("it has another key of this log than " + parts_.log_key);
+    if (answer.status == witness::kStatusUnknownLog) return Unavailable("it does not serve this log; give it this key: " + parts_.log_key);
+    if (answer.status == witness::kStatusNotSigned) return Unavailable("it has another key of this log than " + parts_.log_key);
     return Unavailable("it answered with status " + std::to_string(answer.status));
   }
   return Unavailable("it tells another size each time");
@@ -152,6 +140,7 @@ Status WitnessWatch::AskAll() {
   uint32_t cosigned = 0;
   std::string problems;
   for (const witness::WitnessPeer& peer : parts_.witnesses) {
+    if (Stopping()) return Unavailable("the service stops");
     const auto line = AskOne(peer, log);
     if (line.ok()) {
       note += *line;
@@ -166,6 +155,11 @@ Status WitnessWatch::AskAll() {
   if (cosigned >= parts_.quorum) return Keep(note);
   return Unavailable("too few witnesses cosigned the log, " + std::to_string(parts_.quorum) +
                      " must (audit.witness_quorum)" + problems);
+}
+
+bool WitnessWatch::Stopping() const {
+  std::lock_guard lock(mutex_);
+  return stopping_;
 }
 
 Status WitnessWatch::Keep(const std::string& note) {
@@ -185,7 +179,7 @@ void WitnessWatch::Run() {
       if (parts_.on_rollback) parts_.on_rollback();
       return;
     }
-    if (!asked.ok()) LogStatus(LogLevel::kWarning, "audit.not_witnessed", asked);
+    if (!asked.ok() && !Stopping()) LogStatus(LogLevel::kWarning, "audit.not_witnessed", asked);
     lock.lock();
   }
 }

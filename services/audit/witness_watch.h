@@ -70,8 +70,9 @@ class WitnessWatch {
   // kFailedPrecondition (the log is shorter than, or another than, what was cosigned; the message says by whom and what to
   // do), kUnavailable (no quorum within `patience`), kDataLoss (the file is damaged), kInvalidArgument (quorum).
   static StatusOr<std::unique_ptr<WitnessWatch>> Compare(WitnessWatchParts parts);
-  // From here on asks on a thread of its own whenever there is something new.
+  // From here on asks every `interval` on a thread of its own, also when nothing is new: the witness's time is.
   void Start();
+  // Waits for the answer under way, and for no other.
   ~WitnessWatch();
 
   std::vector<WitnessState> States() const;
@@ -86,6 +87,7 @@ class WitnessWatch {
   // The cosignature line of one witness over that checkpoint.
   StatusOr<std::string> AskOne(const witness::WitnessPeer& peer, const audit::HeldCheckpoint& log);
   Status Keep(const std::string& note);
+  bool Stopping() const;
   void Run();
 
   const WitnessWatchParts parts_;

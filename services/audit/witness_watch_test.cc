@@ -191,6 +191,7 @@ TEST_F(WitnessWatchTest, AWitnessThatLiesCosignsNothing) {
            {{200, "", other.Sign(text, 1)}, "does not verify"},
            {{200, "", own.Sign(text, 1)}, "does not verify"},  // Of another checkpoint.
            {{409, "text/x.tlog.size", "many\n"}, "which size"},
+           {{409, "text/x.tlog.size", "0\n"}, "contradicts itself"},
            {{404, "", ""}, "does not serve"},
            {{403, "", ""}, "another key"},
            {{503, "", ""}, "status 503"},

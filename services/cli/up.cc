@@ -138,7 +138,7 @@ Status Supervise(const std::filesystem::path& data, Passphrase passphrase, Annou
   options.data_directory = data;
   options.binary_directory = ServiceContext::BinaryDirectory();
   options.passphrase_source = passphrase.source;
-  CLOISTER_ASSIGN_OR_RETURN(const Config config, ReadConfig(data, ""));
+  CLOISTER_ASSIGN_OR_RETURN(const Config config, ReadConfig(data));
   options.services = ApplianceServices(!config.Strings("audit.witnesses").empty());
   options.say = [&announcer](std::string_view line) { announcer.Say(line); };
   CLOISTER_ASSIGN_OR_RETURN(auto supervisor,

@@ -15,8 +15,8 @@ constexpr size_t kPostAnswerBytesMax = 64 * 1024;
 
 struct PostOptions {
   std::string ca_file;  // Certificates that are trusted, PEM; empty: those of the system.
-  std::chrono::milliseconds connect_timeout{5'000};
-  std::chrono::milliseconds timeout{20'000};  // Of all.
+  std::chrono::milliseconds connect_timeout{4'000};
+  std::chrono::milliseconds timeout{8'000};  // Of all.
 };
 struct PostAnswer {
   int status = 0;

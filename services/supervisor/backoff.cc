@@ -6,9 +6,12 @@
 namespace cloister::services {
 
 std::chrono::milliseconds Backoff::AfterRun(std::chrono::milliseconds healthy) {
-  if (healthy >= kHealthyRun) next_ = kRestartDelayMin;
+  if (healthy >= kHealthyRun) {
+    next_ = kRestartDelayMin;
+    max_ = kRestartDelayMaxOfProven;
+  }
   const auto delay = next_;
-  next_ = std::min(2 * next_, kRestartDelayMax);
+  next_ = std::min(2 * next_, max_);
   return delay;
 }
 

@@ -25,5 +25,13 @@ TEST(BackoffTest, AHealthyRunStartsOver) {
   EXPECT_EQ(backoff.AfterRun(milliseconds(0)), 2 * kRestartDelayMin);
 }
 
+TEST(BackoffTest, WhatRanBeforeIsTriedMoreOften) {
+  Backoff backoff;
+  backoff.AfterRun(kHealthyRun);
+  for (int expected : {200, 400, 800, 1600, 1600, 1600}) {
+    EXPECT_EQ(backoff.AfterRun(milliseconds(0)), milliseconds(expected));
+  }
+}
+
 }  // namespace
 }  // namespace cloister::services

@@ -91,10 +91,14 @@ int Serve(const Flags& flags) {
   options.limits = WitnessLimits();
   options.socket = flags.socket;
   options.listen = flags.socket.empty() ? flags.listen : "";
-  auto certificate = ReadCertificate(flags.folder);
-  if (!certificate.ok()) return Fail(Annotate(certificate.status(), "the certificate"));
-  options.certificate_pem = certificate->certificate_pem;
-  options.private_key_pem = certificate->private_key_pem.view();
+  crypto::CertificateAndKey certificate;
+  if (flags.socket.empty()) {
+    auto read = ReadCertificate(flags.folder);
+    if (!read.ok()) return Fail(Annotate(read.status(), "the certificate"));
+    certificate = *std::move(read);
+    options.certificate_pem = certificate.certificate_pem;
+    options.private_key_pem = certificate.private_key_pem.view();
+  }
   StopSignal stop;
   auto server = HttpServer::Start(std::move(options), WitnessHandler(**witness));
   if (!server.ok()) return Fail(server.status());
